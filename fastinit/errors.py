@@ -1,0 +1,59 @@
+"""The library's exceptions, and the one way in which an unknown name is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "FastinitError",
+    "UnknownNameError",
+    "unknown_name",
+]
+
+
+class FastinitError(Exception):
+    """Base class of every error that fastinit raises on purpose."""
+
+
+class ArgumentError(FastinitError, ValueError):
+    """An argument has the right type and a value that cannot be used."""
+
+
+class ArgumentTypeError(FastinitError, TypeError):
+    """An argument has a type that cannot be used."""
+
+
+class UnknownNameError(ArgumentError):
+    """A name that nothing is registered under."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+    """Return the error for an unknown name, with the nearest known ones.
+
+    Parameters
+    ----------
+    kind : str
+        What the name should have named, for instance ``"initializer"``.
+    name : object
+        What was given.
+    known : iterable of str
+        Every name that would have been accepted.
+
+    Returns
+    -------
+    UnknownNameError
+        To be raised by the caller.
+
+    Examples
+    --------
+    >>> from fastinit.errors import unknown_name
+    >>> print(unknown_name("initializer", "he_norml", ["he_normal", "zeros"]))
+    unknown initializer 'he_norml'; did you mean 'he_normal'? Known: he_normal, zeros
+    """
+    names = sorted(known)
+    near = get_close_matches(str(name), names, n=3, cutoff=0.6)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ";"
+    return UnknownNameError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
