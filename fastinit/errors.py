@@ -7,6 +7,7 @@ from difflib import get_close_matches
 
 __all__ = [
     "ArgumentError",
+    "ArgumentIndexError",
     "ArgumentTypeError",
     "FastinitError",
     "UnknownNameError",
@@ -24,6 +25,10 @@ class ArgumentError(FastinitError, ValueError):
 
 class ArgumentTypeError(FastinitError, TypeError):
     """An argument has a type that cannot be used."""
+
+
+class ArgumentIndexError(FastinitError, IndexError):
+    """An index that does not fit the shape."""
 
 
 class UnknownNameError(ArgumentError):

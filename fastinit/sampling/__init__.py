@@ -1,1 +1,118 @@
-"""In progress."""
+"""The waist: every random value of the library goes through `fill`.
+
+A draw is a distribution, a key and a region of a tensor. Element ``i`` of a tensor depends on
+``(key, i)`` and the distribution alone, so any region can be made by itself, on any thread, process
+or machine, and has the values it has in the whole.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastinit.errors import ArgumentError, ArgumentTypeError
+from fastinit.sampling import backend, threads
+from fastinit.sampling.distributions import (
+    Constant,
+    Distribution,
+    Normal,
+    TruncatedNormal,
+    Uniform,
+)
+from fastinit.sampling.regions import Region, contiguous_strides, region_of, runs_of
+
+__all__ = [
+    "Constant",
+    "Distribution",
+    "Normal",
+    "Region",
+    "TruncatedNormal",
+    "Uniform",
+    "fill",
+    "region_of",
+]
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+# Elements a task: under a millisecond of work, so that threads finish together and Ctrl-C comes
+# through, and a whole number of the kernels' blocks.
+TASK = 2**19
+# Runs a task at most, since the start of each takes memory.
+RUNS = 2**14
+# Below this many elements, waking another thread costs more than it saves.
+SERIAL = 10**5
+
+
+def fill(
+    out: NDArray[Any],
+    distribution: Distribution,
+    key: int,
+    start: int = 0,
+    strides: tuple[int, ...] | None = None,
+) -> None:
+    """Fill `out` with elements of the tensor of values that `distribution` and `key` define.
+
+    Parameters
+    ----------
+    out : ndarray of float32 or float64
+        Writable, of any shape.
+    distribution : Distribution
+        The law of each element.
+    key : int
+        64 bits.
+    start : int, default 0
+        Which element of the tensor comes first.
+    strides : tuple of int, optional
+        By how many elements of the tensor a step along each axis of `out` moves on; by default as
+        in C order, so that `out` holds the elements start, start + 1, ...
+
+    Raises
+    ------
+    ArgumentError
+        If `out` is read-only, or its dtype is too small for the distribution's parameters.
+    ArgumentTypeError
+        If `out` is not an array of float32 or float64.
+    """
+    if not isinstance(out, np.ndarray) or out.dtype not in DTYPES:
+        got = f"{out.dtype} array" if isinstance(out, np.ndarray) else type(out).__name__
+        raise ArgumentTypeError(f"out must be a float32 or float64 array, got {got}")
+    if not out.flags.writeable:
+        raise ArgumentError("out is read-only")
+    if isinstance(distribution, Constant):
+        out[...] = distribution.value
+        return
+    kernel_name, parameters = distribution.plan(out.dtype)
+    if out.size == 0:
+        return
+    kernel = getattr(backend.load(), f"{kernel_name}_{out.dtype.name}")
+    region = Region(out.shape, start, contiguous_strides(out.shape) if strides is None else strides)
+    runs = runs_of(region)
+    target = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+    rows = target.reshape(runs.count, runs.length)
+    seed = np.uint64(key)
+
+    if out.size <= SERIAL:
+        kernel(rows, seed, runs.starts(0, runs.count), parameters)
+    elif runs.length >= TASK:
+        pieces = -(-runs.length // TASK)
+
+        def fill_piece(task: int) -> None:
+            run, piece = divmod(task, pieces)
+            first = piece * TASK
+            starts = runs.starts(run, run + 1) + np.uint64(first)
+            kernel(rows[run : run + 1, first : first + TASK], seed, starts, parameters)
+
+        threads.run(fill_piece, runs.count * pieces)
+    else:
+        group = min(TASK // runs.length, RUNS)
+
+        def fill_runs(task: int) -> None:
+            first = task * group
+            last = min(first + group, runs.count)
+            kernel(rows[first:last], seed, runs.starts(first, last), parameters)
+
+        threads.run(fill_runs, -(-runs.count // group))
+    if target is not out:
+        out[...] = target

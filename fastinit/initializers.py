@@ -1,0 +1,911 @@
+"""The catalogue: initializers as objects, and as functions that fill a tensor."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from fastinit.errors import ArgumentError, ArgumentTypeError, unknown_name
+from fastinit.fans import Axes, Shape, as_axes, as_shape, compute_fans
+from fastinit.keys import Seed
+from fastinit.keys import key as make_key
+from fastinit.sampling import (
+    DTYPES,
+    Constant,
+    Distribution,
+    Normal,
+    TruncatedNormal,
+    Uniform,
+    fill,
+    region_of,
+)
+
+__all__ = [
+    "Elementwise",
+    "Initializer",
+    "VarianceScaling",
+    "constant",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "truncated_normal",
+    "uniform",
+    "variance_scaling",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]
+
+Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
+Law: TypeAlias = Literal["uniform", "normal", "truncated_normal"]
+
+# Standard deviation of a standard normal truncated to +-2.
+TRUNCATED_STD = 0.8796256610342398
+
+
+class Initializer(ABC):
+    """Base class of initializers: a rule that says which distribution a shape's elements follow.
+
+    A subclass defines `distribution`; seeds, dtypes, `out`, `index` and threads then work as for
+    every initializer of the library. Make it a frozen dataclass, and it can be compared and pickled
+    and has a ``repr``. Pass it wherever a name is accepted, or `fastinit.register` it.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import fastinit
+    >>> from fastinit.sampling import Normal
+    >>> @dataclass(frozen=True)
+    ... class SmallWorld(fastinit.Initializer):
+    ...     scale: float = 1.0
+    ...
+    ...     def distribution(self, shape):
+    ...         return Normal(0.0, self.scale / shape[0])
+    >>> SmallWorld(0.5)((4, 3), seed=0).shape
+    (4, 3)
+    """
+
+    @abstractmethod
+    def distribution(self, shape: tuple[int, ...]) -> Distribution:
+        """Return the distribution of the elements of a tensor of `shape`."""
+
+    def __call__(
+        self,
+        shape: Shape,
+        *,
+        seed: Seed = None,
+        dtype: DTypeLike = np.float32,
+        out: NDArray[Any] | None = None,
+        index: Any = None,
+    ) -> NDArray[Any]:
+        """Return initial values for a tensor of `shape`.
+
+        Parameters
+        ----------
+        shape : int or sequence of int
+            The shape of the whole tensor.
+        seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+            See `fastinit.key`.
+        dtype : dtype-like, default float32
+            float32 or float64.
+        out : ndarray, optional
+            Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        index : int, slice, Ellipsis or tuple of these, optional
+            Make only this part of the tensor; it equals that part of the whole.
+
+        Returns
+        -------
+        ndarray
+
+        Raises
+        ------
+        ArgumentError, ArgumentIndexError, ArgumentTypeError
+            If an argument does not fit; nothing has been computed then.
+        """
+        sizes = as_shape(shape)
+        law = self.distribution(sizes)
+        region = region_of(sizes, index)
+        target = _target(region.shape, dtype, out)
+        fill(target, law, int(make_key(seed)), region.start, region.strides)
+        return target
+
+
+def _target(shape: tuple[int, ...], dtype: DTypeLike, out: NDArray[Any] | None) -> NDArray[Any]:
+    """Return the array to fill: `out` if it fits, else a new one."""
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise ArgumentTypeError(f"dtype must be float32 or float64, got {dtype!r}") from None
+    if wanted not in DTYPES:
+        raise ArgumentTypeError(f"dtype must be float32 or float64, got {wanted.name}")
+    if out is None:
+        return np.empty(shape, wanted)
+    if not isinstance(out, np.ndarray):
+        raise ArgumentTypeError(f"out must be an array, got {type(out).__name__}")
+    if out.shape != shape:
+        raise ArgumentError(f"out has shape {out.shape}, expected {shape}")
+    if out.dtype != wanted:
+        raise ArgumentTypeError(f"out has dtype {out.dtype.name}, expected {wanted.name}")
+    if not out.flags.writeable:
+        raise ArgumentError("out is read-only")
+    return out
+
+
+@dataclass(frozen=True, repr=False)
+class Elementwise(Initializer):
+    """The same distribution whatever the shape: zeros, ones, constant, uniform, normal, ..."""
+
+    law: Distribution
+
+    def distribution(self, shape: tuple[int, ...]) -> Distribution:
+        """Return `law`."""
+        return self.law
+
+    def __repr__(self) -> str:
+        match self.law:
+            case Constant(0.0):
+                return "zeros()"
+            case Constant(1.0):
+                return "ones()"
+        for name, law in _ELEMENTWISE.items():
+            if type(self.law) is law:
+                return _call(name, self.law)
+        return f"Elementwise({self.law!r})"
+
+
+_ELEMENTWISE: dict[str, type[Distribution]] = {
+    "constant": Constant,
+    "normal": Normal,
+    "truncated_normal": TruncatedNormal,
+    "uniform": Uniform,
+}
+
+# name: (scale, mode, law). Glorot & Bengio 2010, He et al. 2015, LeCun et al. 1998.
+NAMED_SCALINGS: dict[str, tuple[float, Mode, Law]] = {
+    "glorot_normal": (1.0, "fan_avg", "normal"),
+    "glorot_uniform": (1.0, "fan_avg", "uniform"),
+    "he_normal": (2.0, "fan_in", "normal"),
+    "he_uniform": (2.0, "fan_in", "uniform"),
+    "lecun_normal": (1.0, "fan_in", "normal"),
+    "lecun_uniform": (1.0, "fan_in", "uniform"),
+}
+
+
+@dataclass(frozen=True, repr=False)
+class VarianceScaling(Initializer):
+    """Variance `scale` / n, where n is a mean of fan_in and fan_out; see `variance_scaling`."""
+
+    scale: float = 1.0
+    mode: Mode = "fan_in"
+    law: Law = "truncated_normal"
+    in_axis: Axes = -2
+    out_axis: Axes = -1
+    batch_axis: Axes = ()
+
+    def __post_init__(self) -> None:
+        scale = Normal(0.0, self.scale).std  # finite and not negative
+        object.__setattr__(self, "scale", scale)
+        if self.mode not in get_args(Mode):
+            raise unknown_name("mode", self.mode, get_args(Mode))
+        if self.law not in get_args(Law):
+            raise unknown_name("distribution", self.law, get_args(Law))
+        for name in ("in_axis", "out_axis", "batch_axis"):
+            axes = as_axes(getattr(self, name))
+            object.__setattr__(self, name, axes[0] if len(axes) == 1 else axes)
+
+    def distribution(self, shape: tuple[int, ...]) -> Distribution:
+        """Return the distribution of variance scale / n."""
+        fan_in, fan_out = compute_fans(shape, self.in_axis, self.out_axis, self.batch_axis)
+        fans = {
+            "fan_in": float(fan_in),
+            "fan_out": float(fan_out),
+            "fan_avg": 0.5 * (fan_in + fan_out),
+            "fan_geo_avg": math.sqrt(fan_in * fan_out),
+        }
+        # A fan of zero means that the tensor is empty, or has no inputs to speak of.
+        std = math.sqrt(self.scale / max(fans[self.mode], 1.0))
+        if self.law == "uniform":
+            return Uniform(-math.sqrt(3.0) * std, math.sqrt(3.0) * std)
+        if self.law == "normal":
+            return Normal(0.0, std)
+        return TruncatedNormal(0.0, std / TRUNCATED_STD)
+
+    def __repr__(self) -> str:
+        axes = {name: getattr(self, name) for name in ("in_axis", "out_axis", "batch_axis")}
+        for name, numbers in NAMED_SCALINGS.items():
+            if numbers == (self.scale, self.mode, self.law):
+                return _call(name, VarianceScaling(**axes))
+        return _call("variance_scaling", self).replace("law=", "distribution=")
+
+
+def _call(name: str, parameters: Any) -> str:
+    """Write a call of `name` with those fields of a dataclass that are not at their defaults."""
+    shown = (
+        f"{field.name}={getattr(parameters, field.name)!r}"
+        for field in fields(parameters)
+        if getattr(parameters, field.name) != field.default
+    )
+    return f"{name}({', '.join(shown)})"
+
+
+def zeros(
+    shape: Shape,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+) -> NDArray[Any]:
+    """Return zeros.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.zeros(3)
+    array([0., 0., 0.], dtype=float32)
+    """
+    return Elementwise(Constant(0.0))(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
+def ones(
+    shape: Shape,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+) -> NDArray[Any]:
+    """Return ones.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.ones(3)
+    array([1., 1., 1.], dtype=float32)
+    """
+    return Elementwise(Constant(1.0))(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
+def constant(
+    shape: Shape,
+    value: float = 0.0,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+) -> NDArray[Any]:
+    """Return a tensor whose elements all equal `value`.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor.
+    value : float, default 0.0
+        Any number but nan.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.constant(2, 0.5)
+    array([0.5, 0.5], dtype=float32)
+    """
+    return Elementwise(Constant(value))(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
+def uniform(
+    shape: Shape,
+    low: float = -0.05,
+    high: float = 0.05,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+) -> NDArray[Any]:
+    """Return draws from the uniform distribution on [low, high).
+
+    The mean is (low + high) / 2 and the standard deviation (high - low) / sqrt(12).
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor.
+    low, high : float, default -0.05 and 0.05
+        Finite, low not above high.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> w = fastinit.uniform((64, 20), -1.0, 1.0, seed=0)
+    >>> bool((w >= -1.0).all() and (w < 1.0).all())
+    True
+    """
+    return Elementwise(Uniform(low, high))(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
+def normal(
+    shape: Shape,
+    mean: float = 0.0,
+    std: float = 0.05,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+) -> NDArray[Any]:
+    """Return draws from the normal distribution.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor.
+    mean, std : float, default 0.0 and 0.05
+        Finite, std not negative.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> whole = fastinit.normal((1000, 8), seed=0)
+    >>> part = fastinit.normal((1000, 8), seed=0, index=slice(500, 600))
+    >>> bool((part == whole[500:600]).all())
+    True
+    """
+    return Elementwise(Normal(mean, std))(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
+def truncated_normal(
+    shape: Shape,
+    mean: float = 0.0,
+    std: float = 0.05,
+    lower: float = -2.0,
+    upper: float = 2.0,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+) -> NDArray[Any]:
+    """Return draws from a normal distribution cut off at mean + std * [lower, upper].
+
+    The bounds are in units of `std`, which is the standard deviation before the cut: with the
+    default bounds that of the result is 0.8796 * std. No draw is moved to a bound.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor.
+    mean, std : float, default 0.0 and 0.05
+        Of the normal distribution before the cut; finite, std not negative.
+    lower, upper : float, default -2.0 and 2.0
+        In units of std, lower less than upper; infinite for no bound on that side.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> w = fastinit.truncated_normal((64, 20), std=0.02, seed=0)
+    >>> bool(abs(w).max() <= 0.04)
+    True
+    """
+    return Elementwise(TruncatedNormal(mean, std, lower, upper))(
+        shape, seed=seed, dtype=dtype, out=out, index=index
+    )
+
+
+def variance_scaling(
+    shape: Shape,
+    scale: float = 1.0,
+    mode: Mode = "fan_in",
+    distribution: Law = "truncated_normal",
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> NDArray[Any]:
+    r"""Return zero-mean draws whose variance is `scale` over a fan.
+
+    .. math:: \operatorname{Var}[w] = \text{scale} / n
+
+    where `n` is fan_in, fan_out, their mean (fan_avg) or their geometric mean (fan_geo_avg). The
+    uniform distribution has the bounds :math:`\pm\sqrt{3\,\text{scale}/n}`; the truncated normal is
+    cut off at two standard deviations and widened by 1/0.8796, so that its variance is right.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor, of at least two axes.
+    scale : float, default 1.0
+        Not negative.
+    mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}, default "fan_in"
+        What `n` is.
+    distribution : {"uniform", "normal", "truncated_normal"}, default "truncated_normal"
+        "normal" is not truncated (in Keras' VarianceScaling and in JAX' named initializers it is).
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
+        Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> w = fastinit.variance_scaling((400, 300), 2.0, "fan_out", "uniform", seed=0)
+    >>> abs(w.std() / (2.0 / 300) ** 0.5 - 1) < 0.02
+    np.True_
+    """
+    rule = VarianceScaling(scale, mode, distribution, in_axis, out_axis, batch_axis)
+    return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
+def glorot_uniform(
+    shape: Shape,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> NDArray[Any]:
+    r"""Return draws from Glorot's (Xavier's) uniform initializer: variance 2 / (fan_in + fan_out).
+
+    .. math:: w \sim U(-a, a), \qquad a = \sqrt{6 / (\text{fan\_in} + \text{fan\_out})}
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor, of at least two axes.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
+        Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    References
+    ----------
+    Glorot, Bengio: Understanding the difficulty of training deep feedforward neural networks.
+    AISTATS (2010).
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.glorot_uniform((784, 128), seed=0).shape
+    (784, 128)
+    """
+    rule = VarianceScaling(*NAMED_SCALINGS["glorot_uniform"], in_axis, out_axis, batch_axis)
+    return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
+def glorot_normal(
+    shape: Shape,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> NDArray[Any]:
+    r"""Return draws from Glorot's (Xavier's) normal initializer: variance 2 / (fan_in + fan_out).
+
+    .. math:: w \sim N(0, 2 / (\text{fan\_in} + \text{fan\_out}))
+
+    Not truncated, as in PyTorch; Keras and JAX truncate at two standard deviations.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor, of at least two axes.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
+        Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    References
+    ----------
+    Glorot, Bengio: Understanding the difficulty of training deep feedforward neural networks.
+    AISTATS (2010).
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.glorot_normal((784, 128), seed=0).shape
+    (784, 128)
+    """
+    rule = VarianceScaling(*NAMED_SCALINGS["glorot_normal"], in_axis, out_axis, batch_axis)
+    return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
+def he_uniform(
+    shape: Shape,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> NDArray[Any]:
+    r"""Return draws from He's (Kaiming's) uniform initializer for relu: variance 2 / fan_in.
+
+    .. math:: w \sim U(-a, a), \qquad a = \sqrt{6 / \text{fan\_in}}
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor, of at least two axes.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
+        Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun: Delving deep into rectifiers. arXiv:1502.01852 (2015).
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.he_uniform((784, 128), seed=0).shape
+    (784, 128)
+    """
+    rule = VarianceScaling(*NAMED_SCALINGS["he_uniform"], in_axis, out_axis, batch_axis)
+    return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
+def he_normal(
+    shape: Shape,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> NDArray[Any]:
+    r"""Return draws from He's (Kaiming's) normal initializer for relu: variance 2 / fan_in.
+
+    .. math:: w \sim N(0, 2 / \text{fan\_in})
+
+    Not truncated, as in the paper and PyTorch; Keras and JAX truncate at two standard deviations.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor, of at least two axes.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
+        Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun: Delving deep into rectifiers. arXiv:1502.01852 (2015).
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.he_normal((784, 128), seed=0).shape
+    (784, 128)
+    """
+    rule = VarianceScaling(*NAMED_SCALINGS["he_normal"], in_axis, out_axis, batch_axis)
+    return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
+def lecun_uniform(
+    shape: Shape,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> NDArray[Any]:
+    r"""Return draws from LeCun's uniform initializer: variance 1 / fan_in.
+
+    .. math:: w \sim U(-a, a), \qquad a = \sqrt{3 / \text{fan\_in}}
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor, of at least two axes.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
+        Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    References
+    ----------
+    LeCun, Bottou, Orr, Müller: Efficient BackProp. Neural networks: tricks of the trade (1998).
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.lecun_uniform((784, 128), seed=0).shape
+    (784, 128)
+    """
+    rule = VarianceScaling(*NAMED_SCALINGS["lecun_uniform"], in_axis, out_axis, batch_axis)
+    return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
+def lecun_normal(
+    shape: Shape,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+) -> NDArray[Any]:
+    r"""Return draws from LeCun's normal initializer: variance 1 / fan_in.
+
+    .. math:: w \sim N(0, 1 / \text{fan\_in})
+
+    Not truncated; Keras and JAX truncate at two standard deviations. The one for selu networks.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor, of at least two axes.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32 or float64.
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
+        Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    References
+    ----------
+    LeCun, Bottou, Orr, Müller: Efficient BackProp. Neural networks: tricks of the trade (1998).
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.lecun_normal((784, 128), seed=0).shape
+    (784, 128)
+    """
+    rule = VarianceScaling(*NAMED_SCALINGS["lecun_normal"], in_axis, out_axis, batch_axis)
+    return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
+xavier_uniform = glorot_uniform
+xavier_normal = glorot_normal
+kaiming_uniform = he_uniform
+kaiming_normal = he_normal

@@ -1,0 +1,174 @@
+"""The laws that a tensor's elements can follow, and the kernel and numbers that draw each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastinit.errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["Constant", "Distribution", "Normal", "TruncatedNormal", "Uniform"]
+
+# Bounds of the three ways to draw a truncated normal, in standard deviations.
+CENTRAL = 2.0
+FAR = 5.0
+
+Plan = tuple[str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A law for one element; its subclasses say with which numbers."""
+
+    def plan(self, dtype: np.dtype[Any]) -> Plan:
+        """Return the name of the backend's kernel (without its dtype) and its parameters."""
+        raise NotImplementedError
+
+    def _require_finite(self, *names: str) -> None:
+        for name in names:
+            value = _number(name, getattr(self, name))
+            if not math.isfinite(value):
+                raise ArgumentError(f"{name} must be finite, got {value!r}")
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True)
+class Constant(Distribution):
+    """Every element equals `value`."""
+
+    value: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", _number("value", self.value))
+
+
+@dataclass(frozen=True)
+class Uniform(Distribution):
+    """Uniform on [low, high)."""
+
+    low: float = -0.05
+    high: float = 0.05
+
+    def __post_init__(self) -> None:
+        self._require_finite("low", "high")
+        if self.low > self.high:
+            raise ArgumentError(
+                f"low must not exceed high, got low={self.low!r}, high={self.high!r}"
+            )
+        if not math.isfinite(self.high - self.low):
+            raise ArgumentError(
+                f"high - low must be finite, got low={self.low!r}, high={self.high!r}"
+            )
+
+    def plan(self, dtype: np.dtype[Any]) -> Plan:
+        """Return kernel and parameters; see `Distribution.plan`."""
+        low, high = _cast(dtype, low=self.low, high=self.high)
+        below_high = max(low, np.nextafter(high, low))
+        # The kernels multiply a signed odd integer below 2^31 by the half width.
+        center = self.low + (self.high - self.low) / 2
+        half_width = (self.high - self.low) / 2**32
+        return "uniform", (dtype.type(center), dtype.type(half_width), low, below_high)
+
+
+@dataclass(frozen=True)
+class Normal(Distribution):
+    """Normal with this mean and standard deviation."""
+
+    mean: float = 0.0
+    std: float = 0.05
+
+    def __post_init__(self) -> None:
+        self._require_finite("mean", "std")
+        _require_non_negative("std", self.std)
+
+    def plan(self, dtype: np.dtype[Any]) -> Plan:
+        """Return kernel and parameters; see `Distribution.plan`."""
+        return "normal", _cast(dtype, mean=self.mean, std=self.std)
+
+
+@dataclass(frozen=True)
+class TruncatedNormal(Distribution):
+    """Normal, given that it falls within mean + std * [lower, upper].
+
+    `std` is that of the normal before the truncation.
+    """
+
+    mean: float = 0.0
+    std: float = 0.05
+    lower: float = -2.0
+    upper: float = 2.0
+
+    def __post_init__(self) -> None:
+        self._require_finite("mean", "std")
+        _require_non_negative("std", self.std)
+        for name in ("lower", "upper"):
+            object.__setattr__(self, name, _number(name, getattr(self, name)))
+        if not self.lower < self.upper:
+            raise ArgumentError(
+                f"lower must be less than upper, got lower={self.lower!r}, upper={self.upper!r}"
+            )
+        if self.lower == math.inf or self.upper == -math.inf:
+            raise ArgumentError(f"no mass between lower={self.lower!r} and upper={self.upper!r}")
+
+    def plan(self, dtype: np.dtype[Any]) -> Plan:
+        """Return kernel and parameters; see `Distribution.plan`."""
+        mean, std, lower, upper = self.mean, self.std, self.lower, self.upper
+        limits = _cast(dtype, mean=mean, std=std)
+        # The bounds in the units of the output, rounded as the draws are.
+        low, high = (
+            limits[0] + limits[1] * dtype.type(bound) if limits[1] else limits[0]
+            for bound in (lower, upper)
+        )
+        if upper <= 0.0:  # mirrored, so that a one-sided draw is always an upper tail
+            lower, upper, std = -upper, -lower, -std
+        if lower >= FAR:
+            ratio = math.exp(_log_survival(upper) - _log_survival(lower))
+            far = (mean, std, lower, ratio, 1.0 - ratio, low, high)
+            return "truncated_far", tuple(np.float64(value) for value in far)
+        one_sided = lower >= 0.0
+        above = _survival(upper)
+        mass = _survival(lower) - above if one_sided else 1.0 - _survival(-lower) - above
+        below = 0.0 if one_sided else _survival(-lower)
+        kernel = "truncated_central" if lower >= -CENTRAL and upper <= CENTRAL else "truncated_wide"
+        numbers = (mean, std, below, above, mass, one_sided)
+        return kernel, (*(dtype.type(number) for number in numbers), low, high)
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"{name} must be a number, got {value!r}") from None
+    if math.isnan(number):
+        raise ArgumentError(f"{name} must be a number, got nan")
+    return number
+
+
+def _require_non_negative(name: str, value: float) -> None:
+    if value < 0.0:
+        raise ArgumentError(f"{name} must not be negative, got {value!r}")
+
+
+def _cast(dtype: np.dtype[Any], **numbers: float) -> tuple[Any, ...]:
+    for name, number in numbers.items():
+        if abs(number) > np.finfo(dtype).max:
+            raise ArgumentError(f"{name}={number!r} does not fit {dtype.name}")
+    return tuple(dtype.type(number) for number in numbers.values())
+
+
+def _survival(x: float) -> float:
+    """Upper tail of the standard normal."""
+    return 0.5 * math.erfc(x / math.sqrt(2.0))
+
+
+def _log_survival(x: float) -> float:
+    """Logarithm of the upper tail, for x >= FAR: Laplace's continued fraction of Mills' ratio."""
+    if x == math.inf:
+        return -math.inf
+    mills = x
+    for k in range(60, 0, -1):
+        mills = x + k / mills
+    return -0.5 * x * x - math.log(mills * math.sqrt(2.0 * math.pi))

@@ -1,0 +1,550 @@
+"""Philox and every fill loop of the Numba backend, in one file.
+
+One file because Numba's on-disk cache of a kernel does not see edits in another one.
+
+The pieces, bottom up: the generator (`_philox`, `_words`), the elementary functions, one
+transform a distribution and precision (words of a few tiles -> their values), the driver that walks
+a region tile by tile (`_fill`), and the compiled entry points, one a transform.
+
+Two rules shape the code. Bits must not depend on the compiler: only IEEE add, subtract, multiply,
+divide, sqrt, conversions and integer operations, in the written order, never fused. And LLVM must
+vectorize the lane loops: counters live in 64-bit lanes whose upper halves hold rubbish that each
+multiplication masks away (one instruction a product); array indices are unsigned, since a signed
+one carries a wraparound test; every 32-bit integer result is cast back, since Numba widens it.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from fastinit.sampling.layout import BLOCK_TILES, LANES, TILE
+
+U32, U64, I32, I64, F32, F64 = np.uint32, np.uint64, np.int32, np.int64, np.float32, np.float64
+
+_jit = numba.njit(nogil=True, error_model="numpy", cache=True)
+_inline = numba.njit(nogil=True, error_model="numpy", inline="always")
+_template = numba.njit(nogil=True, error_model="numpy")
+
+# ---------------------------------------------------------------- generator
+
+MULTIPLIER_0, MULTIPLIER_1 = U64(0xD2511F53), U64(0xCD9E8D57)
+WEYL_0, WEYL_1 = U64(0x9E3779B9), U64(0xBB67AE85)
+LOW, HALF_WORD = U64(0xFFFFFFFF), U64(32)
+LANES_U, TILE_U = U64(LANES), U64(TILE)
+BLOCK = BLOCK_TILES * TILE
+
+
+@_inline
+def _philox(c0, c1, c2, c3, k0, k1):
+    """Philox4x32-10. Only the lower 32 bits of the four results are the words."""
+    for _ in range(10):
+        p0 = MULTIPLIER_0 * (c0 & LOW)
+        p1 = MULTIPLIER_1 * (c2 & LOW)
+        c0, c1, c2, c3 = (p1 >> HALF_WORD) ^ c1 ^ k0, p1, (p0 >> HALF_WORD) ^ c3 ^ k1, p0
+        k0 += WEYL_0
+        k1 += WEYL_1
+    return c0, c1, c2, c3
+
+
+@_template
+def _words(words, key, plane, first_tile, tiles):
+    """Write the words of some tiles: word w of lane l of a tile stands at w * LANES + l."""
+    k0, k1 = key & LOW, key >> HALF_WORD
+    for t in range(tiles):
+        a = U64(t) * TILE_U
+        counter = (first_tile + U64(t)) * LANES_U
+        counter_high = counter >> HALF_WORD
+        for lane in range(LANES):
+            i = a + U64(lane)
+            w0, w1, w2, w3 = _philox(counter + U64(lane), counter_high, plane, U64(0), k0, k1)
+            words[i] = U32(w0)
+            words[i + LANES_U] = U32(w1)
+            words[i + U64(2) * LANES_U] = U32(w2)
+            words[i + U64(3) * LANES_U] = U32(w3)
+
+
+VALUE_PLANE, REFINEMENT_PLANE = U64(0), U64(1)
+
+# ---------------------------------------------------------------- elementary functions
+
+
+# Minimax coefficients, lowest power first, P over Q where rational; tools/coefficients.py derives
+# them. They belong to stream version 1: another last digit is another stream.
+
+
+def _single(*coefficients):
+    return tuple(F32(c) for c in coefficients)
+
+
+def _double(*coefficients):
+    return tuple(F64(c) for c in coefficients)
+
+
+# fmt: off
+LOG32_P = _single(
+    0.3333333, -0.25000304, 0.20001195, -0.16641575, 0.14210035, -0.12989472, 0.12655054,
+    -0.07972765,
+)
+SIN32_P = _single(0.7853982, -0.08074543, 0.002490001, -3.5950587e-05)
+COS32_P = _single(1.0, -0.30842513, 0.015854323, -0.00032593656, 3.5287903e-06)
+CENTRE32_P = _single(2.095342, 31.548279, 130.87643, 150.61604, 27.90991, -1.0248348)
+CENTRE32_Q = _single(1.0, 16.933153, 84.01971, 130.5359, 46.60272)
+TAIL32_P = _single(2.0, 2.3715131, 0.8787613, 0.12213106, 0.0051637143)
+TAIL32_Q = _single(1.0, 0.6062257, 0.108058095, 0.0051625813)
+LOG64_P = _double(
+    0.666666666666667, 0.3999999999989891, 0.28571428626130047, 0.222222111153705,
+    0.1818289036053394, 0.15331684304062454, 0.14616872325611252,
+)
+SIN64_P = _double(
+    0.7853981633974483, -0.08074551218828054, 0.002490394570188732, -3.6576204158450064e-05,
+    3.133616216587221e-07, -1.757149292298087e-09, 6.877100504674189e-12,
+)
+COS64_P = _double(
+    1.0, -0.30842513753404244, 0.01585434424381541, -0.0003259918869266874, 3.590860445885716e-06,
+    -2.461136382637514e-08, 1.1500497029868293e-10, -3.8577622758926423e-13,
+)
+CENTRE64_P = _double(
+    2.0953419863905998, 74.29003815443139, 1043.274833040548, 7441.884202851004,
+    28858.423118232477, 60776.34050675496, 66169.64700729107, 33469.127200695824,
+    6321.645312629882, 239.70556229434314, -2.52629140486769,
+)
+CENTRE64_Q = _double(
+    1.0, 37.33162692468158, 557.7430721863124, 4290.91153969722, 18281.800058193978,
+    43412.54174335644, 55365.749646572476, 34885.729151347274, 9243.359592411114,
+    710.5387354425849,
+)
+TAIL64_P = _double(
+    2.000000035555496, 3.7998384561765994, 2.9201502233868024, 1.190763948299086,
+    0.279372412377493, 0.037769830910860766, 0.002766777559736649, 9.469246517326519e-05,
+    1.0609699195773208e-06,
+)
+TAIL64_Q = _double(
+    1.0, 1.3203883402109307, 0.7148736800442704, 0.20209603987361643, 0.03125324509052883,
+    0.0025208912298320825, 9.178105700250927e-05, 1.060951015999661e-06,
+)
+MILLS64_P = _double(
+    0.9999999999999998, -0.9999999999981734, 2.9999999968897106, -14.999997902101867,
+    104.99925662565116, -944.840677593342, 10372.55690164554, -132941.718642636,
+    1872497.751213051, -26359246.8611689, 328227361.50426126, -3159673980.4685874,
+    19934315496.656483, -60143221673.23853,
+)
+# fmt: on
+
+# The centre reaches two standard deviations: CENTRE_Z2 = P(|x| < 2)^2. Where less than TAIL_MASS is
+# left above, the tail's formula takes over; TAIL_START = sqrt(-2 log TAIL_MASS).
+CENTRE_Z2 = 0.91107064
+TAIL_START = 2.7507033
+TAIL_MASS = 0.02275
+
+LN2_32, LN2_64 = F32(0.6931471805599453), F64(0.6931471805599453)
+TWO_M31, TWO_M32 = F64(2.0**-31), F64(2.0**-32)
+MAGNITUDE, SIGN, SWAP = U32(0x7FFFFFFF), U32(0x80000000), U32(0x40000000)
+ONE_BITS_32, ROOT_HALF_BITS_32 = I32(0x3F800000), I32(0x3F3504F3)
+ROOT_HALF_BITS_64 = I64(0x3FE6A09E667F3BCD)
+
+
+@_inline
+def _horner(x, coefficients):
+    value = coefficients[len(coefficients) - 1]
+    for k in range(len(coefficients) - 2, -1, -1):
+        value = value * x + coefficients[k]
+    return value
+
+
+@_inline
+def _odd(word):
+    """Signed odd integer nearest a word: symmetric about zero, never zero, 31 random bits."""
+    return I32(I32(U32(word)) | I32(1))
+
+
+@_inline
+def _fold(word):
+    """Sign mask (-1 below the median, 0 above) and odd distance to the nearer end, in 2^-32."""
+    below = I32(I32(U32(word)) >> I32(31))
+    distance = I32(U32(U32(U32(word) ^ U32(~below)) & MAGNITUDE) | U32(1))
+    return below, distance
+
+
+@_inline
+def _log32(y, rest):
+    """log(y + rest) for y in (0, 1] and a rest below its last place."""
+    bits = F32(y).view(I32)
+    exponent = I32(I32(bits - ROOT_HALF_BITS_32) >> I32(23))
+    mantissa = I32(bits - I32(exponent << I32(23))).view(F32)
+    g = (mantissa - F32(1)) + rest
+    square = g * g
+    log1p = g + (square * g * _horner(g, LOG32_P) - F32(0.5) * square)
+    return log1p + F32(exponent) * LN2_32
+
+
+@_inline
+def _log64(y, rest):
+    """As _log32, through log(1+g) = 2 atanh(g / (2+g))."""
+    bits = F64(y).view(I64)
+    exponent = (bits - ROOT_HALF_BITS_64) >> I64(52)
+    mantissa = I64(bits - (exponent << I64(52))).view(F64)
+    g = (mantissa - F64(1)) + rest
+    half_square = F64(0.5) * (g * g)
+    s = g / (F64(2) + g)
+    t = s * s
+    log1p = g - (half_square - s * (half_square + t * _horner(t, LOG64_P)))
+    return log1p + F64(I32(exponent)) * LN2_64
+
+
+@_inline
+def _uniform_parts32(word):
+    """Sign mask, p in (0, 1/2], and y + rest = u in (0, 1): p = min(u, 1-u), none loses bits."""
+    below, distance = _fold(word)
+    p = F32(distance) * F32(TWO_M32)
+    end = I32(~below & ONE_BITS_32).view(F32)
+    signed = end - p
+    return below, p, abs(signed), (end - signed) - p
+
+
+@_inline
+def _uniform_parts64(word, refinement):
+    """As _uniform_parts32, with 32 more bits below the first."""
+    below, distance = _fold(word)
+    p = (F64(distance) + F64(_odd(refinement)) * TWO_M31) * TWO_M32
+    end = F64(I32(below + I32(1)))
+    signed = end - p
+    return below, p, abs(signed), (end - signed) - p
+
+
+@_inline
+def _radius32(word):
+    """sqrt(-2 log u), the length of a pair of normals."""
+    _, _, y, rest = _uniform_parts32(word)
+    return np.sqrt(F32(-2) * _log32(y, rest))
+
+
+@_inline
+def _radius64(word, refinement):
+    _, _, y, rest = _uniform_parts64(word, refinement)
+    return np.sqrt(F64(-2) * _log64(y, rest))
+
+
+@_inline
+def _angle(word):
+    """Thirty bits of a quarter turn about zero, as an odd multiple of 2^-30."""
+    return I32(U32(U32(word) << U32(2)) | U32(2))
+
+
+@_inline
+def _direction32(word):
+    """Point on the unit circle: an angle within a quarter turn, a sign and a swap."""
+    t = F32(_angle(word)) * F32(TWO_M31)
+    square = t * t
+    sine = t * _horner(square, SIN32_P)
+    cosine = U32(F32(_horner(square, COS32_P)).view(U32) ^ U32(U32(word) & SIGN)).view(F32)
+    swap = U32(U32(word) & SWAP) != U32(0)
+    return (sine if swap else cosine), (cosine if swap else sine)
+
+
+@_inline
+def _direction64(word, refinement):
+    t = (F64(_angle(word)) + F64(2) * (F64(_odd(refinement)) * TWO_M31)) * TWO_M31
+    square = t * t
+    sine = t * _horner(square, SIN64_P)
+    cosine = _horner(square, COS64_P)
+    cosine = -cosine if U32(U32(word) & SIGN) != U32(0) else cosine
+    swap = U32(U32(word) & SWAP) != U32(0)
+    return (sine if swap else cosine), (cosine if swap else sine)
+
+
+@_inline
+def _clip(x, low, high):
+    x = low if x < low else x
+    return high if x > high else x
+
+
+# A quantile in the upper half, from its upper tail q in (0, 1/2]. With z = 1 - 2q, t = CENTRE_Z2 -
+# z^2 is computed from q: then it has no rounding error where the quantile is most sensitive to it.
+
+
+@_inline
+def _central_ratio32(q):
+    """Numerator and denominator of the quantile within two standard deviations."""
+    z = (F32(0.5) - q) * F32(2)
+    t = F32(4) * q * (F32(1) - q) - F32(1 - CENTRE_Z2)
+    return z * _horner(t, CENTRE32_P), _horner(t, CENTRE32_Q)
+
+
+@_inline
+def _tail_ratio32(q):
+    """Numerator and denominator of the quantile beyond them."""
+    s = np.sqrt(F32(-2) * _log32(q, F32(0))) - F32(TAIL_START)
+    return _horner(s, TAIL32_P), _horner(s, TAIL32_Q)
+
+
+@_inline
+def _central_ratio64(q):
+    z = (F64(0.5) - q) * F64(2)
+    t = F64(4) * q * (F64(1) - q) - F64(1 - CENTRE_Z2)
+    return z * _horner(t, CENTRE64_P), _horner(t, CENTRE64_Q)
+
+
+@_inline
+def _tail_ratio64(q):
+    s = np.sqrt(F64(-2) * _log64(q, F64(0))) - F64(TAIL_START)
+    return _horner(s, TAIL64_P), _horner(s, TAIL64_Q)
+
+
+@_inline
+def _far_excess(u, start, ratio, drop):
+    """Excess over `start` (>= 5) at which the upper tail has fallen to ratio + u * drop of its own.
+
+    Newton's iteration on the logarithm of the survival function: density / x times a slowly varying
+    factor (x times Mills' ratio, a function of 1/x^2). The first guess neglects how that factor and
+    x vary; three steps reach the last place of float64.
+    """
+    fall = -_log64(ratio + u * drop, F64(0))
+    log_mills_start = _log64(_horner(F64(1) / (start * start), MILLS64_P), F64(0))
+    excess = F64(2) * fall / (start + np.sqrt(start * start + F64(2) * fall))
+    for _ in range(3):
+        x = start + excess
+        mills = _horner(F64(1) / (x * x), MILLS64_P)
+        drift = _log64(start / x, F64(0)) + (_log64(mills, F64(0)) - log_mills_start)
+        miss = excess * (start + F64(0.5) * excess) - drift - fall
+        excess = excess - miss * (mills / x)
+    return excess
+
+
+# ---------------------------------------------------------------- transforms
+# Each writes tiles * TILE values of one distribution to out[offset:]; words and more are scratch.
+
+
+@_template
+def _uniform_tiles32(out, offset, key, tile, tiles, parameters, words, more):
+    # The one fused loop: next to no arithmetic per word, so a pass over scratch would show.
+    center, half_width, low, high = parameters
+    k0, k1 = key & LOW, key >> HALF_WORD
+    for t in range(tiles):
+        a = offset + U64(t) * TILE_U
+        counter = (tile + U64(t)) * LANES_U
+        counter_high = counter >> HALF_WORD
+        for lane in range(LANES):
+            i = a + U64(lane)
+            w0, w1, w2, w3 = _philox(counter + U64(lane), counter_high, VALUE_PLANE, U64(0), k0, k1)
+            out[i] = _clip(center + F32(_odd(w0)) * half_width, low, high)
+            i += LANES_U
+            out[i] = _clip(center + F32(_odd(w1)) * half_width, low, high)
+            i += LANES_U
+            out[i] = _clip(center + F32(_odd(w2)) * half_width, low, high)
+            i += LANES_U
+            out[i] = _clip(center + F32(_odd(w3)) * half_width, low, high)
+
+
+@_template
+def _uniform_tiles64(out, offset, key, tile, tiles, parameters, words, more):
+    center, half_width, low, high = parameters
+    _words(words, key, VALUE_PLANE, tile, tiles)
+    _words(more, key, REFINEMENT_PLANE, tile, tiles)
+    for i in range(U64(tiles) * TILE_U):
+        signed = F64(_odd(words[i])) + F64(_odd(more[i])) * TWO_M31
+        out[offset + i] = _clip(center + signed * half_width, low, high)
+
+
+@_template
+def _normal_tiles32(out, offset, key, tile, tiles, parameters, words, more):
+    mean, std = parameters
+    _words(words, key, VALUE_PLANE, tile, tiles)
+    for pair in range(U64(2 * tiles)):
+        a = U64(pair) * U64(2) * LANES_U
+        b = a + LANES_U
+        for lane in range(LANES):
+            i = U64(lane)
+            radius = _radius32(words[a + i])
+            x, y = _direction32(words[b + i])
+            out[offset + a + i] = mean + std * (radius * x)
+            out[offset + b + i] = mean + std * (radius * y)
+
+
+@_template
+def _normal_tiles64(out, offset, key, tile, tiles, parameters, words, more):
+    mean, std = parameters
+    _words(words, key, VALUE_PLANE, tile, tiles)
+    _words(more, key, REFINEMENT_PLANE, tile, tiles)
+    for pair in range(U64(2 * tiles)):
+        a = U64(pair) * U64(2) * LANES_U
+        b = a + LANES_U
+        for lane in range(LANES):
+            i = U64(lane)
+            radius = _radius64(words[a + i], more[a + i])
+            x, y = _direction64(words[b + i], more[b + i])
+            out[offset + a + i] = mean + std * (radius * x)
+            out[offset + b + i] = mean + std * (radius * y)
+
+
+@_inline
+def _nearer_tail(parts, parameters, half):
+    """Sign of a draw between the bounds, and its tail mass q <= 1/2 on that side of the mean.
+
+    Bounds on both sides of the mean: measured from the end that `below` names, by p. Both bounds
+    above it: from the far end, by u. Either way a small mass keeps its bits.
+    """
+    below, p, u, _ = parts
+    _, _, mass_below, mass_above, mass, one_sided, _, _ = parameters
+    from_above = one_sided > half
+    negative = below != I32(0) and not from_above
+    q = (mass_below if negative else mass_above) + (u if from_above else p) * mass
+    past_mean = q > half
+    return negative != past_mean, ((half - q) + half if past_mean else q)
+
+
+@_template
+def _central_tiles32(out, offset, key, tile, tiles, parameters, words, more):
+    """Truncated normal within two standard deviations: no tail, so no logarithm."""
+    mean, std, _, _, _, _, low, high = parameters
+    _words(words, key, VALUE_PLANE, tile, tiles)
+    for i in range(U64(tiles) * TILE_U):
+        negative, q = _nearer_tail(_uniform_parts32(words[i]), parameters, F32(0.5))
+        numerator, denominator = _central_ratio32(q)
+        x = numerator / denominator
+        out[offset + i] = _clip(mean + std * (-x if negative else x), low, high)
+
+
+@_template
+def _wide_tiles32(out, offset, key, tile, tiles, parameters, words, more):
+    """Truncated normal with any bounds but far ones: both formulas, and a choice, no branch."""
+    mean, std, _, _, _, _, low, high = parameters
+    _words(words, key, VALUE_PLANE, tile, tiles)
+    for i in range(U64(tiles) * TILE_U):
+        negative, q = _nearer_tail(_uniform_parts32(words[i]), parameters, F32(0.5))
+        central_numerator, central_denominator = _central_ratio32(q)
+        tail_numerator, tail_denominator = _tail_ratio32(q)
+        central = q > F32(TAIL_MASS)
+        x = central_numerator if central else tail_numerator
+        x = x / (central_denominator if central else tail_denominator)
+        out[offset + i] = _clip(mean + std * (-x if negative else x), low, high)
+
+
+@_template
+def _central_tiles64(out, offset, key, tile, tiles, parameters, words, more):
+    mean, std, _, _, _, _, low, high = parameters
+    _words(words, key, VALUE_PLANE, tile, tiles)
+    _words(more, key, REFINEMENT_PLANE, tile, tiles)
+    for i in range(U64(tiles) * TILE_U):
+        negative, q = _nearer_tail(_uniform_parts64(words[i], more[i]), parameters, F64(0.5))
+        numerator, denominator = _central_ratio64(q)
+        x = numerator / denominator
+        out[offset + i] = _clip(mean + std * (-x if negative else x), low, high)
+
+
+@_template
+def _wide_tiles64(out, offset, key, tile, tiles, parameters, words, more):
+    mean, std, _, _, _, _, low, high = parameters
+    _words(words, key, VALUE_PLANE, tile, tiles)
+    _words(more, key, REFINEMENT_PLANE, tile, tiles)
+    for i in range(U64(tiles) * TILE_U):
+        negative, q = _nearer_tail(_uniform_parts64(words[i], more[i]), parameters, F64(0.5))
+        central_numerator, central_denominator = _central_ratio64(q)
+        tail_numerator, tail_denominator = _tail_ratio64(q)
+        central = q > F64(TAIL_MASS)
+        x = central_numerator if central else tail_numerator
+        x = x / (central_denominator if central else tail_denominator)
+        out[offset + i] = _clip(mean + std * (-x if negative else x), low, high)
+
+
+@_template
+def _far_tiles32(out, offset, key, tile, tiles, parameters, words, more):
+    """Both bounds beyond five standard deviations; rare, so in float64 whatever the output."""
+    mean, std, start, ratio, drop, low, high = parameters
+    _words(words, key, VALUE_PLANE, tile, tiles)
+    for i in range(U64(tiles) * TILE_U):
+        u = (F64(_odd(words[i])) + F64(2.0**31)) * TWO_M32
+        x = start + _far_excess(u, start, ratio, drop)
+        out[offset + i] = F32(_clip(mean + std * x, low, high))
+
+
+@_template
+def _far_tiles64(out, offset, key, tile, tiles, parameters, words, more):
+    mean, std, start, ratio, drop, low, high = parameters
+    _words(words, key, VALUE_PLANE, tile, tiles)
+    _words(more, key, REFINEMENT_PLANE, tile, tiles)
+    for i in range(U64(tiles) * TILE_U):
+        _, _, u, _ = _uniform_parts64(words[i], more[i])
+        x = start + _far_excess(u, start, ratio, drop)
+        out[offset + i] = _clip(mean + std * x, low, high)
+
+
+# ---------------------------------------------------------------- the driver
+
+
+@_template
+def _fill(out, key, starts, parameters, transform):
+    """Fill row r of out with the elements starts[r], starts[r] + 1, ... of the tensor of `key`."""
+    words, more = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
+    edge = np.empty(BLOCK, out.dtype)
+    length = out.shape[1]
+    for run in range(out.shape[0]):
+        row = out[run]
+        tile = starts[run] // TILE_U
+        position = -I64(starts[run] % TILE_U)
+        while position < length:
+            tiles = min(BLOCK_TILES, (length - position + TILE - 1) // TILE)
+            size = tiles * TILE
+            if position >= 0 and position + size <= length:
+                transform(row, U64(position), key, tile, tiles, parameters, words, more)
+            else:
+                transform(edge, U64(0), key, tile, tiles, parameters, words, more)
+                for i in range(max(0, -position), min(size, length - position)):
+                    row[position + i] = edge[i]
+            position += size
+            tile += U64(tiles)
+
+
+# ---------------------------------------------------------------- entry points
+# out: (runs, length), C-contiguous; key: uint64; starts: uint64 (runs,); parameters: a tuple of
+# scalars, in the dtype of out but for the far tail, whose are float64.
+
+
+@_jit
+def uniform_float32(out, key, starts, parameters):
+    _fill(out, key, starts, parameters, _uniform_tiles32)
+
+
+@_jit
+def uniform_float64(out, key, starts, parameters):
+    _fill(out, key, starts, parameters, _uniform_tiles64)
+
+
+@_jit
+def normal_float32(out, key, starts, parameters):
+    _fill(out, key, starts, parameters, _normal_tiles32)
+
+
+@_jit
+def normal_float64(out, key, starts, parameters):
+    _fill(out, key, starts, parameters, _normal_tiles64)
+
+
+@_jit
+def truncated_central_float32(out, key, starts, parameters):
+    _fill(out, key, starts, parameters, _central_tiles32)
+
+
+@_jit
+def truncated_central_float64(out, key, starts, parameters):
+    _fill(out, key, starts, parameters, _central_tiles64)
+
+
+@_jit
+def truncated_wide_float32(out, key, starts, parameters):
+    _fill(out, key, starts, parameters, _wide_tiles32)
+
+
+@_jit
+def truncated_wide_float64(out, key, starts, parameters):
+    _fill(out, key, starts, parameters, _wide_tiles64)
+
+
+@_jit
+def truncated_far_float32(out, key, starts, parameters):
+    _fill(out, key, starts, parameters, _far_tiles32)
+
+
+@_jit
+def truncated_far_float64(out, key, starts, parameters):
+    _fill(out, key, starts, parameters, _far_tiles64)

@@ -1,0 +1,157 @@
+"""The library's own threads: how many, and how work is handed to them.
+
+Numba's and OpenMP's pools are not used: the first aborts the process when two Python threads enter
+at once, the second aborts a forked child. The kernels release the GIL, so plain Python threads do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import operator
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import SupportsIndex
+
+from fastinit.errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["get_num_threads", "run", "set_num_threads"]
+
+
+def _count(value: SupportsIndex | str, source: str) -> int:
+    try:
+        count = int(value) if isinstance(value, str) else operator.index(value)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"{source} must be a whole number, got {value!r}") from None
+    if count < 1:
+        raise ArgumentError(f"{source} must be at least 1, got {value!r}")
+    return count
+
+
+def _default_count() -> int:
+    asked = os.environ.get("FASTINIT_NUM_THREADS")
+    if asked is not None:
+        return _count(asked, "FASTINIT_NUM_THREADS")
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+_lock = threading.Lock()
+_threads: int | None = None
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
+
+
+def get_num_threads() -> int:
+    """Return how many threads a large fill uses.
+
+    Returns
+    -------
+    int
+        What `set_num_threads` set, else the environment variable ``FASTINIT_NUM_THREADS``, else the
+        number of processors that this process may use.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.get_num_threads() >= 1
+    True
+    """
+    global _threads
+    if _threads is None:
+        _threads = _default_count()
+    return _threads
+
+
+def set_num_threads(count: int) -> None:
+    """Set how many threads a large fill uses. The values drawn do not depend on it.
+
+    Parameters
+    ----------
+    count : int
+        At least 1, which keeps all the work on the calling thread.
+
+    Raises
+    ------
+    ArgumentError
+        If `count` is less than 1.
+    ArgumentTypeError
+        If `count` is not a whole number.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.set_num_threads(2)
+    >>> fastinit.get_num_threads()
+    2
+    """
+    global _threads
+    _threads = _count(count, "the number of threads")
+
+
+def run(task: Callable[[int], None], count: int) -> None:
+    """Call ``task(0)``, ..., ``task(count - 1)``, each once, and return when all are done.
+
+    The calling thread works too, so nothing waits for a busy pool, and an exception or Ctrl-C comes
+    through after the tasks then under way.
+    """
+    helpers = min(get_num_threads(), count) - 1
+    if helpers < 1:
+        for i in range(count):
+            task(i)
+        return
+
+    numbers = iter(range(count))
+    one_at_a_time = threading.Lock()
+    stopped = threading.Event()
+
+    def work() -> None:
+        try:
+            while not stopped.is_set():
+                with one_at_a_time:
+                    i = next(numbers, None)
+                if i is None:
+                    return
+                task(i)
+        except BaseException:
+            stopped.set()
+            raise
+
+    futures: list[Future[None]] = []
+    # Refused when the interpreter shuts down or no thread can be started: then work alone.
+    with contextlib.suppress(RuntimeError):
+        pool = _pool_of(helpers)
+        for _ in range(helpers):
+            futures.append(pool.submit(work))
+    try:
+        work()
+    finally:
+        stopped.set()
+        errors = [future.exception() for future in futures if not future.cancel()]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+def _pool_of(size: int) -> ThreadPoolExecutor:
+    global _pool, _pool_size
+    with _lock:
+        if _pool is None or _pool_size < size:
+            if _pool is not None:
+                _pool.shutdown(wait=False)
+            _pool = ThreadPoolExecutor(size, thread_name_prefix="fastinit")
+            _pool_size = size
+        return _pool
+
+
+def _forget_pool() -> None:
+    """Start anew in a forked child: the parent's threads, and who held the lock, are not there."""
+    global _lock, _pool, _pool_size
+    _lock = threading.Lock()
+    _pool, _pool_size = None, 0
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)
