@@ -143,8 +143,8 @@ def get(spec: InitializerLike, **params: Any) -> Initializer:
     spec : str, Initializer, subclass of Initializer, or callable
         A name (see `names`; ``xavier_*`` and ``kaiming_*`` are aliases), a call of one such as
         ``"normal(std=0.01)"`` with literal arguments, an initializer (returned as it is), a
-        subclass (made with `params`), or a function ``f(shape, *, seed, dtype)`` that returns an array; it
-        gets a `Key` as seed.
+        subclass (made with `params`), or a function ``f(shape, *, seed, dtype)`` that returns an
+        array; it gets a `Key` as seed.
     **params
         The initializer's own parameters, for instance ``std=0.01``.
 

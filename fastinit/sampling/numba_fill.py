@@ -473,10 +473,12 @@ def _far_tiles64(out, offset, key, tile, tiles, parameters, words, more):
 
 
 @_template
-def _fill(out, key, starts, parameters, transform):
-    """Fill row r of out with the elements starts[r], starts[r] + 1, ... of the tensor of `key`."""
-    words, more = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
-    edge = np.empty(BLOCK, out.dtype)
+def _blocks(out, starts, edge):
+    """Yield (target, offset, tile, tiles) for each block of tiles that the rows of out touch.
+
+    Row r holds the elements starts[r], starts[r] + 1, ... A block that lies within the row is to be
+    written there; of one that sticks out, `edge` is to receive it and what the row needs is copied.
+    """
     length = out.shape[1]
     for run in range(out.shape[0]):
         row = out[run]
@@ -484,15 +486,20 @@ def _fill(out, key, starts, parameters, transform):
         position = -I64(starts[run] % TILE_U)
         while position < length:
             tiles = min(BLOCK_TILES, (length - position + TILE - 1) // TILE)
-            size = tiles * TILE
-            if position >= 0 and position + size <= length:
-                transform(row, U64(position), key, tile, tiles, parameters, words, more)
+            end = position + tiles * TILE
+            if position >= 0 and end <= length:
+                yield row, U64(position), tile, tiles
             else:
-                transform(edge, U64(0), key, tile, tiles, parameters, words, more)
-                for i in range(max(0, -position), min(size, length - position)):
-                    row[position + i] = edge[i]
-            position += size
+                yield edge, U64(0), tile, tiles
+                for i in range(max(0, position), min(end, length)):
+                    row[i] = edge[i - position]
+            position = end
             tile += U64(tiles)
+
+
+@_template
+def _scratch(out):
+    return np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32), np.empty(BLOCK, out.dtype)
 
 
 # ---------------------------------------------------------------- entry points
@@ -502,49 +509,69 @@ def _fill(out, key, starts, parameters, transform):
 
 @_jit
 def uniform_float32(out, key, starts, parameters):
-    _fill(out, key, starts, parameters, _uniform_tiles32)
+    words, more, edge = _scratch(out)
+    for target, offset, tile, tiles in _blocks(out, starts, edge):
+        _uniform_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def uniform_float64(out, key, starts, parameters):
-    _fill(out, key, starts, parameters, _uniform_tiles64)
+    words, more, edge = _scratch(out)
+    for target, offset, tile, tiles in _blocks(out, starts, edge):
+        _uniform_tiles64(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def normal_float32(out, key, starts, parameters):
-    _fill(out, key, starts, parameters, _normal_tiles32)
+    words, more, edge = _scratch(out)
+    for target, offset, tile, tiles in _blocks(out, starts, edge):
+        _normal_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def normal_float64(out, key, starts, parameters):
-    _fill(out, key, starts, parameters, _normal_tiles64)
+    words, more, edge = _scratch(out)
+    for target, offset, tile, tiles in _blocks(out, starts, edge):
+        _normal_tiles64(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def truncated_central_float32(out, key, starts, parameters):
-    _fill(out, key, starts, parameters, _central_tiles32)
+    words, more, edge = _scratch(out)
+    for target, offset, tile, tiles in _blocks(out, starts, edge):
+        _central_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def truncated_central_float64(out, key, starts, parameters):
-    _fill(out, key, starts, parameters, _central_tiles64)
+    words, more, edge = _scratch(out)
+    for target, offset, tile, tiles in _blocks(out, starts, edge):
+        _central_tiles64(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def truncated_wide_float32(out, key, starts, parameters):
-    _fill(out, key, starts, parameters, _wide_tiles32)
+    words, more, edge = _scratch(out)
+    for target, offset, tile, tiles in _blocks(out, starts, edge):
+        _wide_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def truncated_wide_float64(out, key, starts, parameters):
-    _fill(out, key, starts, parameters, _wide_tiles64)
+    words, more, edge = _scratch(out)
+    for target, offset, tile, tiles in _blocks(out, starts, edge):
+        _wide_tiles64(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def truncated_far_float32(out, key, starts, parameters):
-    _fill(out, key, starts, parameters, _far_tiles32)
+    words, more, edge = _scratch(out)
+    for target, offset, tile, tiles in _blocks(out, starts, edge):
+        _far_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def truncated_far_float64(out, key, starts, parameters):
-    _fill(out, key, starts, parameters, _far_tiles64)
+    words, more, edge = _scratch(out)
+    for target, offset, tile, tiles in _blocks(out, starts, edge):
+        _far_tiles64(target, offset, key, tile, tiles, parameters, words, more)

@@ -1,0 +1,148 @@
+"""Slow, readable oracle of stream version 1: the value of any element, in plain NumPy.
+
+It shares no code with the backends but the coefficients and the three constants of the layout.
+Every operation is an IEEE one on float32 or float64 arrays in the order in which the contract
+states it, so a backend must agree to the last bit.
+"""
+
+import math
+
+import numpy as np
+
+from fastinit.sampling import layout, numba_fill
+from fastinit.sampling.distributions import Normal, TruncatedNormal, Uniform
+
+U32, U64 = np.uint32, np.uint64
+
+
+def philox(counter, key, rounds=10):
+    """Philox4x32 of four counter words (arrays or ints) under two key words."""
+    c0, c1, c2, c3 = (np.asarray(c, U64) for c in counter)
+    k0, k1 = (int(k) for k in key)
+    low = U64(0xFFFFFFFF)
+    for _ in range(rounds):
+        p0, p1 = U64(0xD2511F53) * c0, U64(0xCD9E8D57) * c2
+        c0, c1, c2, c3 = (
+            (p1 >> U64(32)) ^ c1 ^ U64(k0),
+            p1 & low,
+            (p0 >> U64(32)) ^ c3 ^ U64(k1),
+            p0 & low,
+        )
+        k0, k1 = (k0 + 0x9E3779B9) % 2**32, (k1 + 0xBB67AE85) % 2**32
+    return tuple(c.astype(U32) for c in (c0, c1, c2, c3))
+
+
+def words(key, elements, plane, shift=0):
+    """The word of each element (or that of its neighbour `shift` words on in the same block)."""
+    elements = np.asarray(elements, U64)
+    tile, place = elements // U64(layout.TILE), elements % U64(layout.TILE)
+    word, lane = place // U64(layout.LANES), place % U64(layout.LANES)
+    block = tile * U64(layout.LANES) + lane
+    counter = (block & U64(0xFFFFFFFF), block >> U64(32), U64(plane), U64(0))
+    results = philox(np.broadcast_arrays(*counter), (key & 0xFFFFFFFF, key >> 32))
+    return np.choose((word + np.asarray(shift).astype(U64)).astype(int), results)
+
+
+class Arithmetic:
+    """The functions of one precision."""
+
+    def __init__(self, dtype):
+        self.f = np.dtype(dtype).type
+        self.bits = 32 if dtype == np.float32 else 64
+        self.ints = np.dtype(f"i{self.bits // 8}").type
+
+    def coefficients(self, name):
+        return getattr(numba_fill, f"{name.split('_')[0]}{self.bits}_{name.split('_')[1]}")
+
+    def polynomial(self, name, x):
+        value = np.zeros_like(x)
+        for k, c in enumerate(reversed(self.coefficients(name))):
+            value = np.full_like(x, c) if k == 0 else value * x + c
+        return value
+
+    def odd(self, w):
+        return (w | U32(1)).view(np.int32)
+
+    def refined(self, integers, w, scale=1.0):
+        """An integer below 2^31, and in float64 32 more bits from the word of the other plane."""
+        if self.bits == 32:
+            return integers.astype(np.float32)
+        return integers + scale * (self.odd(w) * 2.0**-31)
+
+    def log(self, y, rest):
+        root_half = self.f(math.sqrt(0.5)).view(self.ints) + (self.bits == 64)
+        shift = self.ints(23 if self.bits == 32 else 52)
+        bits = y.view(self.ints)
+        exponent = (bits - root_half) >> shift
+        g = ((bits - (exponent << shift)).view(self.f) - self.f(1)) + rest
+        if self.bits == 32:
+            square = g * g
+            log1p = g + (square * g * self.polynomial("LOG_P", g) - self.f(0.5) * square)
+        else:
+            half_square = 0.5 * (g * g)
+            s = g / (2.0 + g)
+            log1p = g - (half_square - s * (half_square + s * s * self.polynomial("LOG_P", s * s)))
+        return log1p + exponent.astype(self.f) * self.f(math.log(2.0))
+
+    def parts(self, w, v):
+        """(u < 1/2, p = min(u, 1-u), y, rest) with u = y + rest."""
+        below = w >= U32(2**31)
+        distance = np.where(below, w & U32(2**31 - 1), ~w & U32(2**31 - 1)) | U32(1)
+        p = self.refined(distance.view(np.int32), v) * self.f(2.0**-32)
+        end = np.where(below, self.f(0), self.f(1))
+        signed = end - p
+        return below, p, np.abs(signed), (end - signed) - p
+
+    def upper_quantile(self, q, tails):
+        one, half = self.f(1), self.f(0.5)
+        z = (half - q) * self.f(2)
+        t = self.f(4) * q * (one - q) - self.f(1 - numba_fill.CENTRE_Z2)
+        with np.errstate(all="ignore"):
+            centre = z * self.polynomial("CENTRE_P", t) / self.polynomial("CENTRE_Q", t)
+            if not tails:
+                return centre
+            log_q = self.log(q, self.f(0))
+            s = np.sqrt(self.f(-2) * log_q) - self.f(numba_fill.TAIL_START)
+            tail = self.polynomial("TAIL_P", s) / self.polynomial("TAIL_Q", s)
+        return np.where(q > self.f(numba_fill.TAIL_MASS), centre, tail)
+
+
+def values(distribution, key, elements, dtype):
+    """Elements of the tensor of `key` under a distribution, as the stream contract defines them."""
+    dtype = np.dtype(dtype)
+    kernel, parameters = distribution.plan(dtype)
+    a = Arithmetic(dtype)
+    w, v = words(key, elements, 0), words(key, elements, 1)
+    if isinstance(distribution, Uniform):
+        center, half_width, low, high = parameters
+        return np.clip(center + a.refined(a.odd(w), v) * half_width, low, high)
+    if isinstance(distribution, Normal):
+        mean, std = parameters
+        return mean + std * _standard_normal(a, key, elements)
+    assert isinstance(distribution, TruncatedNormal)
+    assert kernel != "truncated_far", "tested against SciPy instead"
+    mean, std, mass_below, mass_above, mass, one_sided, low, high = parameters
+    below, p, u, _ = a.parts(w, v)
+    negative = below & (not one_sided)
+    q = np.where(negative, mass_below, mass_above) + (u if one_sided else p) * mass
+    past_mean = q > a.f(0.5)
+    q = np.where(past_mean, (a.f(0.5) - q) + a.f(0.5), q)
+    x = a.upper_quantile(q, tails=kernel == "truncated_wide")
+    return np.clip(mean + std * np.where(negative != past_mean, -x, x), low, high)
+
+
+def _standard_normal(a, key, elements):
+    """Box-Muller: words 0 and 2 of a block give a radius, the word after them a direction."""
+    odd_word = (np.asarray(elements) % layout.TILE) // layout.LANES % 2
+    w_radius, v_radius = (words(key, elements, plane, -odd_word) for plane in (0, 1))
+    w_angle, v_angle = (words(key, elements, plane, 1 - odd_word) for plane in (0, 1))
+    _, _, y, rest = a.parts(w_radius, v_radius)
+    radius = np.sqrt(a.f(-2) * a.log(y, rest))
+    quarter = ((w_angle << U32(2)) | U32(2)).view(np.int32)
+    t = a.refined(quarter, v_angle, scale=2.0) * a.f(2.0**-31)
+    sine = t * a.polynomial("SIN_P", t * t)
+    cosine = a.polynomial("COS_P", t * t)
+    cosine = np.where(w_angle & U32(2**31), -cosine, cosine)
+    swap = (w_angle & U32(2**30)) != 0
+    x, y = np.where(swap, sine, cosine), np.where(swap, cosine, sine)
+    return radius * np.where(odd_word, y, x)

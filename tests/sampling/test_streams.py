@@ -1,0 +1,90 @@
+"""Known answers of the generator, and every kernel against the oracle, to the last bit."""
+
+import numpy as np
+import pytest
+
+from fastinit.sampling import Normal, TruncatedNormal, Uniform, fill, numba_fill
+from tests import naive
+
+ONES = 0xFFFFFFFF
+KNOWN = [  # counter, key, words: Random123's published answers for philox4x32-10
+    ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+    ((ONES,) * 4, (ONES,) * 2, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    (
+        (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344),
+        (0xA4093822, 0x299F31D0),
+        (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1),
+    ),
+]
+
+KEYS = [0, 0x299F31D0A4093822, 2**64 - 1]
+DISTRIBUTIONS = [
+    Uniform(-1.0, 1.0),
+    Uniform(0.0, 1.0),
+    Uniform(3.0, 3.25),
+    Normal(0.0, 1.0),
+    Normal(-2.0, 0.03),
+    TruncatedNormal(0.0, 1.0),
+    TruncatedNormal(0.5, 2.0, -1.0, 1.5),
+    TruncatedNormal(0.0, 1.0, -3.0, 3.0),
+    TruncatedNormal(0.0, 1.0, -0.25, np.inf),
+    TruncatedNormal(0.0, 1.0, 1.0, 4.5),
+    TruncatedNormal(1.0, 0.1, -np.inf, -2.5),
+    TruncatedNormal(0.0, 1.0, -np.inf, np.inf),
+]
+
+
+@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
+def test_philox_known_answers(counter, key, expected):
+    assert tuple(int(word) for word in naive.philox(counter, key)) == expected
+    drawn = numba_fill._philox(*(np.uint64(word) for word in (*counter, *key)))
+    assert tuple(int(word) & ONES for word in drawn) == expected
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=repr)
+@pytest.mark.parametrize("start", [0, 5, 64, 2**36 - 700, 2**62 + 11])
+def test_kernels_match_the_oracle_bit_for_bit(distribution, dtype, start):
+    for key in KEYS:
+        out = np.empty(3000, dtype)
+        fill(out, distribution, key, start)
+        expected = naive.values(distribution, key, start + np.arange(3000), dtype)
+        assert expected.dtype == dtype
+        np.testing.assert_array_equal(out.view(f"u{out.itemsize}"), expected.view(f"u{out.itemsize}"))
+
+
+def test_counter_carries_into_its_upper_word():
+    # Element 2**34 * k is block 2**32 * k: only the upper counter word differs from element 0.
+    first, later = np.empty(64, np.float32), np.empty(64, np.float32)
+    fill(first, Uniform(0.0, 1.0), 7, 0)
+    fill(later, Uniform(0.0, 1.0), 7, 2**34)
+    assert not np.array_equal(first, later)
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=repr)
+def test_float64_refines_float32(distribution):
+    single, double = np.empty(10**5, np.float32), np.empty(10**5, np.float64)
+    fill(single, distribution, 3)
+    fill(double, distribution, 3)
+    scale = np.abs(double).max()
+    assert np.abs(single - double).max() < 1e-5 * scale
+    assert np.median(np.abs(single - double)) < 2e-7 * scale
+    assert len(np.unique(double)) == double.size  # the second plane's bits are there
+
+
+def test_uniform_stays_below_high_in_float32():
+    # Some words round to the upper end; the draw is then the number below it.
+    out = np.empty(2**24, np.float32)
+    fill(out, Uniform(-1.0, 1.0), 1)
+    assert out.max() < 1.0
+    assert out.min() >= -1.0
+
+
+def test_degenerate_distributions_are_constant():
+    out = np.empty(100, np.float32)
+    fill(out, Uniform(0.3, 0.3), 1)
+    assert (out == np.float32(0.3)).all()
+    fill(out, Normal(-1.5, 0.0), 1)
+    assert (out == -1.5).all()
+    fill(out, TruncatedNormal(2.0, 0.0, -np.inf, 1.0), 1)
+    assert (out == 2.0).all()
