@@ -1,0 +1,216 @@
+"""The command line: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastinit
+from fastinit import cli, lab
+
+QUICK = ["compare", "--init", "zeros,he_normal", "--activation", "relu", "--hidden", "16"]
+QUICK += ["--epochs", "2", "--seeds", "1", "--jobs", "1"]
+
+
+def run(*arguments):
+    """Return the exit code of the command, from argparse too."""
+    try:
+        return cli.main(arguments)
+    except SystemExit as stop:
+        return stop.code
+
+
+def test_table_on_stdout(capsys):
+    assert run(*QUICK) == 0
+    out, err = capsys.readouterr()
+    assert re.search(r"^zeros .* symmetric", out, re.MULTILINE)
+    assert re.search(r"^he_normal ", out, re.MULTILINE)
+    assert max(map(len, out.splitlines())) <= 80
+    assert err == ""
+
+
+def test_json_alone_on_stdout(capsys):
+    assert run(*QUICK, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [record["initializer"] for record in document["records"]] == ["zeros", "he_normal"]
+    assert document["fastinit"] == fastinit.__version__
+
+
+def test_files(tmp_path, capsys):
+    assert run(*QUICK, "--out", str(tmp_path / "report")) == 0
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
+        "index.html",
+        "results.csv",
+    ]
+    out, err = capsys.readouterr()
+    assert "wrote" not in out
+    assert "index.html" in err
+
+
+def test_data_of_ones_own(tmp_path, capsys):
+    path = tmp_path / "mine.csv"
+    rows = [f"{i % 2 + i / 100},{'ny'[i % 2]}" for i in range(40)]
+    path.write_text("\n".join(["size,answer", *rows]))
+    assert run(*QUICK, "--data", str(path), "--target", "answer") == 0
+    assert "mine.csv: 30 train and 10 test rows, 1 features, 2 classes" in _flat(capsys)
+
+    np.savez(tmp_path / "mine.npz", x=np.arange(80.0).reshape(40, 2), y=np.arange(40) % 2)
+    assert run(*QUICK, "--data", str(tmp_path / "mine.npz")) == 0
+    assert "mine.npz: 30 train and 10 test rows" in _flat(capsys)
+
+
+def _flat(capsys):
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_options_reach_compare(monkeypatch):
+    parameters = set(inspect.signature(lab.compare).parameters)
+    seen = {}
+
+    def compare(**options):
+        seen.update(options)
+        raise fastinit.errors.ArgumentError("enough")
+
+    monkeypatch.setattr(lab, "compare", compare)
+    run(
+        *["compare", "--init", "zeros, normal(mean=0, std=0.5)", "--init", "ones"],
+        *["--activation", "relu,tanh", "--hidden", "8,8", "--hidden", "4", "--epochs", "5"],
+        *["--batch-size", "16", "--optimizer", "adam", "--lr", "0.5", "--seeds", "4"],
+        *["--goal", "0.8", "--data", "x.npz", "--target", "t", "--jobs", "2"],
+    )
+    assert seen == {
+        "initializers": ["zeros", "normal(mean=0, std=0.5)", "ones"],
+        "activations": ["relu", "tanh"],
+        "hidden": [[8, 8], [4]],
+        "epochs": 5,
+        "batch_size": 16,
+        "optimizer": "adam",
+        "learning_rate": 0.5,
+        "seeds": 4,
+        "goal": 0.8,
+        "data": "x.npz",
+        "target": "t",
+        "jobs": 2,
+        "progress": True,
+    }
+    assert set(seen) == parameters
+
+
+def test_help_states_the_defaults(capsys):
+    assert run("compare", "--help") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    signature = inspect.signature(lab.comparison.compare).parameters
+    for name, option in [
+        ("epochs", "--epochs N"),
+        ("batch_size", "--batch-size N"),
+        ("optimizer", "--optimizer sgd|adam"),
+        ("seeds", "--seeds N runs of each network"),
+        ("goal", "test accuracy that counts as trained"),
+        ("data", "a classification problem"),
+    ]:
+        assert f"{option} (default: {signature[name].default})" in text
+    for name, option in [
+        ("activations", "activations of the hidden layers; may be repeated"),
+        ("hidden", "several networks"),
+    ]:
+        values = ",".join(map(str, signature[name].default))
+        assert f"{option} (default: {values})" in text
+    rates = {name: rate for name, (_, rate) in lab.runs.OPTIMIZERS.items()}
+    assert f"{rates['sgd']} for sgd, {rates['adam']} for adam" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--init", "he_norml"], "unknown initializer 'he_norml'; did you mean 'he_normal'"),
+        (["--init", "zeros,,ones"], "empty item in the list 'zeros,,ones'"),
+        (["--init", "normal(std=)"], "normal(std=)"),
+        (["--activation", "rellu"], "unknown activation 'rellu'; did you mean"),
+        (["--hidden", "0"], "hidden must be at least 1, got 0"),
+        (["--hidden", "a,b"], "hidden must be numbers of units, like 64,64, got 'a,b'"),
+        (["--epochs", "-1"], "epochs must be at least 1, got -1"),
+        (["--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
+        (["--lr", "nan"], "learning_rate must be above 0"),
+        (["--lr", "-1"], "learning_rate must be above 0"),
+        (["--goal", "90"], "goal must be above 0 and below 1, got 90.0"),
+        (["--optimizer", "adm"], "unknown optimizer 'adm'; did you mean 'adam'"),
+        (["--data", "none.csv"], "no data file 'none.csv'"),
+        (["--bogus"], "unrecognized arguments: --bogus"),
+    ],
+)
+def test_mistakes(monkeypatch, capsys, arguments, message):
+    monkeypatch.setattr("fastinit.lab.comparison.train", None)  # nothing is computed
+    assert run("compare", "--jobs", "1", *arguments) == 2
+    out, err = capsys.readouterr()
+    assert message in err
+    assert err.count("\n") == 1
+    assert out == ""
+
+
+def test_output_folder_is_tried_first(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("fastinit.lab.comparison.train", None)
+    (tmp_path / "file").write_text("")
+    assert run(*QUICK, "--out", str(tmp_path / "file")) == 2
+    assert "cannot write into the folder" in capsys.readouterr().err
+
+
+def test_results_are_printed_even_if_they_cannot_be_written(monkeypatch, tmp_path, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    assert run(*QUICK, "--out", str(tmp_path)) == 1
+    out, err = capsys.readouterr()
+    assert "symmetric" in out
+    assert "No space left on device" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interrupt(monkeypatch, capsys):
+    real = lab.comparison.train
+
+    def interrupted(task, data, training):
+        if task.initializer == "he_normal":
+            raise KeyboardInterrupt
+        return real(task, data, training)
+
+    monkeypatch.setattr("fastinit.lab.comparison.train", interrupted)
+    assert run(*QUICK) == 130
+    out, err = capsys.readouterr()
+    assert "symmetric" in out
+    assert err == "fastinit: error: interrupted after 1 of 2 runs\n"
+
+
+def test_a_missing_extra_says_what_to_install():
+    """In a process of its own, where scikit-learn seems not to be installed."""
+    code = (
+        "import importlib.util as u, sys\n"
+        "find = u.find_spec\n"
+        "u.find_spec = lambda name, *a: None if name == 'sklearn' else find(name, *a)\n"
+        "from fastinit.cli import main\n"
+        "sys.exit(main(['compare']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    message = "fastinit: error: fastinit.lab needs sklearn: pip install 'fastinit[lab]'\n"
+    assert done.stderr == message
+
+
+def test_module_and_version():
+    """``python -m fastinit --version`` answers without loading Numba or the lab."""
+    code = "import runpy, sys; sys.argv = ['fastinit', '--version']\n"
+    code += "try: runpy.run_module('fastinit', run_name='__main__')\n"
+    code += "finally: print(sorted({'numba', 'pandas', 'fastinit.lab'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == f"fastinit {fastinit.__version__}\n[]\n"
+    assert done.returncode == 0
+
+
+def test_no_command():
+    assert run() == 2
