@@ -156,7 +156,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         dest="learning_rate",
         type=float,
         metavar="RATE",
-        help="learning rate (default: 0.03 for sgd, 0.001 for adam)",
+        help="learning rate (default: 0.05 for sgd, 0.001 for adam)",
     )
     group.add_argument("--seeds", type=int, metavar="N", help="runs of each network (default: 3)")
     group.add_argument(
@@ -203,7 +203,8 @@ def _compare(arguments: argparse.Namespace) -> int:
     try:
         found = compare(**options, progress=True)
     except Interrupted as interrupt:
-        _print(interrupt.comparison, as_json)
+        if interrupt.comparison.runs:
+            _print(interrupt.comparison, as_json)
         return _fail(str(interrupt), EXIT_INTERRUPTED)
     _print(found, as_json)
     if folder is None:

@@ -24,6 +24,7 @@ from fastinit.sampling import (
     fill,
     region_of,
 )
+from fastinit.sampling.distributions import as_scale
 
 __all__ = [
     "Elementwise",
@@ -195,8 +196,7 @@ class VarianceScaling(Initializer):
     batch_axis: Axes = ()
 
     def __post_init__(self) -> None:
-        scale = Normal(0.0, self.scale).std  # finite and not negative
-        object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "scale", as_scale("scale", self.scale))
         if self.mode not in get_args(Mode):
             raise unknown_name("mode", self.mode, get_args(Mode))
         if self.law not in get_args(Law):

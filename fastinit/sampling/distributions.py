@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,33 @@ FAR = 5.0
 Plan = tuple[str, tuple[Any, ...]]
 
 
+def as_number(name: str, value: Any) -> float:
+    """Return a parameter as a float that is not nan, or say what is wrong with it."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ArgumentTypeError(f"{name} must be a number, got {value!r}") from None
+    if math.isnan(number):
+        raise ArgumentError(f"{name} must be a number, got nan")
+    return number
+
+
+def as_finite(name: str, value: Any) -> float:
+    """Return a parameter as a finite float."""
+    number = as_number(name, value)
+    if math.isinf(number):
+        raise ArgumentError(f"{name} must be finite, got {number!r}")
+    return number
+
+
+def as_scale(name: str, value: Any) -> float:
+    """Return a parameter as a finite float that is not negative."""
+    number = as_finite(name, value)
+    if number < 0.0:
+        raise ArgumentError(f"{name} must not be negative, got {number!r}")
+    return number
+
+
 @dataclass(frozen=True)
 class Distribution:
     """A law for one element; its subclasses say with which numbers."""
@@ -27,12 +55,9 @@ class Distribution:
         """Return the name of the backend's kernel (without its dtype) and its parameters."""
         raise NotImplementedError
 
-    def _require_finite(self, *names: str) -> None:
-        for name in names:
-            value = _number(name, getattr(self, name))
-            if not math.isfinite(value):
-                raise ArgumentError(f"{name} must be finite, got {value!r}")
-            object.__setattr__(self, name, value)
+    def _normalize(self, **checks: Callable[[str, Any], float]) -> None:
+        for name, check in checks.items():
+            object.__setattr__(self, name, check(name, getattr(self, name)))
 
 
 @dataclass(frozen=True)
@@ -42,7 +67,7 @@ class Constant(Distribution):
     value: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", _number("value", self.value))
+        self._normalize(value=as_number)
 
 
 @dataclass(frozen=True)
@@ -53,7 +78,7 @@ class Uniform(Distribution):
     high: float = 0.05
 
     def __post_init__(self) -> None:
-        self._require_finite("low", "high")
+        self._normalize(low=as_finite, high=as_finite)
         if self.low > self.high:
             raise ArgumentError(
                 f"low must not exceed high, got low={self.low!r}, high={self.high!r}"
@@ -81,8 +106,7 @@ class Normal(Distribution):
     std: float = 0.05
 
     def __post_init__(self) -> None:
-        self._require_finite("mean", "std")
-        _require_non_negative("std", self.std)
+        self._normalize(mean=as_finite, std=as_scale)
 
     def plan(self, dtype: np.dtype[Any]) -> Plan:
         """Return kernel and parameters; see `Distribution.plan`."""
@@ -102,10 +126,7 @@ class TruncatedNormal(Distribution):
     upper: float = 2.0
 
     def __post_init__(self) -> None:
-        self._require_finite("mean", "std")
-        _require_non_negative("std", self.std)
-        for name in ("lower", "upper"):
-            object.__setattr__(self, name, _number(name, getattr(self, name)))
+        self._normalize(mean=as_finite, std=as_scale, lower=as_number, upper=as_number)
         if not self.lower < self.upper:
             raise ArgumentError(
                 f"lower must be less than upper, got lower={self.lower!r}, upper={self.upper!r}"
@@ -137,24 +158,9 @@ class TruncatedNormal(Distribution):
         return kernel, (*(dtype.type(number) for number in numbers), low, high)
 
 
-def _number(name: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ArgumentTypeError(f"{name} must be a number, got {value!r}") from None
-    if math.isnan(number):
-        raise ArgumentError(f"{name} must be a number, got nan")
-    return number
-
-
-def _require_non_negative(name: str, value: float) -> None:
-    if value < 0.0:
-        raise ArgumentError(f"{name} must not be negative, got {value!r}")
-
-
 def _cast(dtype: np.dtype[Any], **numbers: float) -> tuple[Any, ...]:
     for name, number in numbers.items():
-        if abs(number) > np.finfo(dtype).max:
+        if abs(number) > float(np.finfo(dtype).max):
             raise ArgumentError(f"{name}={number!r} does not fit {dtype.name}")
     return tuple(dtype.type(number) for number in numbers.values())
 

@@ -53,6 +53,8 @@ def region_of(shape: tuple[int, ...], index: Any) -> Region:
     start, kept_shape, kept_strides = 0, [], []
     for axis, (pick, size, stride) in enumerate(zip(picks, shape, strides, strict=True)):
         if isinstance(pick, slice):
+            if pick.step == 0:
+                raise ArgumentIndexError(f"the step of a slice cannot be zero, got {pick!r}")
             positions = range(*pick.indices(size))
             start += positions.start * stride if positions else 0
             kept_shape.append(len(positions))

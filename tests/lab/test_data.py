@@ -76,6 +76,15 @@ def test_a_feature_without_variance_becomes_zero(good):
     np.testing.assert_allclose(data.x_train[:, 3], 0, atol=1e-12)
 
 
+def test_images_share_one_scale(rng):
+    images = rng.normal(size=(ROWS, 2, 2)) * [1, 2]
+    data = from_arrays("images", images, np.arange(ROWS) % 3)
+    np.testing.assert_allclose(data.x_train.mean(axis=0), 0, atol=1e-6)
+    std = data.x_train.std(axis=0)
+    assert std[1] / std[0] > 1.2
+    assert np.square(std).mean() == pytest.approx(1)
+
+
 def test_the_split_is_always_the_same(good):
     first, second = from_arrays("good", *good), from_arrays("good", *good)
     np.testing.assert_array_equal(first.x_test, second.x_test)

@@ -50,7 +50,9 @@ def test_kernels_match_the_oracle_bit_for_bit(distribution, dtype, start):
         fill(out, distribution, key, start)
         expected = naive.values(distribution, key, start + np.arange(3000), dtype)
         assert expected.dtype == dtype
-        np.testing.assert_array_equal(out.view(f"u{out.itemsize}"), expected.view(f"u{out.itemsize}"))
+        np.testing.assert_array_equal(
+            out.view(f"u{out.itemsize}"), expected.view(f"u{out.itemsize}")
+        )
 
 
 def test_counter_carries_into_its_upper_word():

@@ -1,0 +1,108 @@
+"""Who may import whom, read from the sources; and what `import fastinit` loads."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastinit
+
+PACKAGE = Path(fastinit.__file__).parent
+CATALOGUE = {"keys", "fans", "gains", "initializers", "registry"}
+# part of the package: the parts it may import
+ALLOWED = {
+    "errors": set(),
+    "sampling": {"errors"},
+    "kernels": {"errors", "sampling", "fans"},
+    **{name: {"errors", "sampling", *CATALOGUE} for name in CATALOGUE},
+    "nn": {"errors", "sampling", "kernels", *CATALOGUE, "fastinit"},
+    "lab": {"errors", "sampling", "kernels", "nn", *CATALOGUE, "fastinit"},
+    "cli": {"errors", "lab", "fastinit"},
+    "__main__": {"cli"},
+    "__init__": {"errors", "sampling", "kernels", "nn", "lab", *CATALOGUE},
+}
+# the parts that may load these packages
+HEAVY = {
+    "numba": {"sampling", "kernels", "nn"},
+    "scipy": {"kernels"},
+    "pandas": {"lab"},
+    "matplotlib": {"lab"},
+    "sklearn": {"lab"},
+    "joblib": {"lab"},
+    "jinja2": {"lab"},
+    "rich": {"lab", "cli"},
+    "threadpoolctl": {"lab"},
+}
+
+
+def part_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path):
+    """Yield the dotted names that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module == "fastinit":  # from fastinit import nn
+                yield from (f"fastinit.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down_only(path):
+    part = part_of(path)
+    assert part in ALLOWED, f"say in ALLOWED what {part} may import"
+    for name in imported(path):
+        top, *rest = name.split(".")
+        if top == "fastinit":
+            target = rest[0] if rest and rest[0] in ALLOWED else "fastinit"
+            assert target in ALLOWED[part] | {part}, f"{part} must not import {name}"
+        elif top in HEAVY:
+            assert part in HEAVY[top], f"{part} must not import {name}"
+
+
+def run(code):
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_importing_the_library_is_light():
+    heavy = "('numba', 'scipy', 'matplotlib', 'pandas', 'sklearn', 'torch', 'jax', 'keras')"
+    run(f"import fastinit, sys; assert not [m for m in {heavy} if m in sys.modules]")
+
+
+def test_the_catalogue_needs_no_numba_until_it_draws():
+    run(
+        "import fastinit, sys\n"
+        "fastinit.get('he_normal'), fastinit.compute_fans((3, 4)), fastinit.gain('gelu')\n"
+        "fastinit.zeros((3, 4)), fastinit.key(0)\n"
+        "assert 'numba' not in sys.modules\n"
+        "fastinit.he_normal((3, 4))\n"
+        "assert 'numba' in sys.modules\n"
+    )
+
+
+def test_parts_load_when_they_are_used():
+    run(
+        "import fastinit, sys\n"
+        "fastinit.nn.Sequential\n"
+        "assert 'fastinit.nn' in sys.modules and 'fastinit.lab' not in sys.modules\n"
+    )
+
+
+def test_every_public_name_exists():
+    for name in fastinit.__all__:
+        assert getattr(fastinit, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'he_norml'"):
+        fastinit.he_norml  # noqa: B018
