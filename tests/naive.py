@@ -98,12 +98,13 @@ class Arithmetic:
         z = (half - q) * self.f(2)
         t = self.f(4) * q * (one - q) - self.f(1 - numba_fill.CENTRE_Z2)
         with np.errstate(all="ignore"):
-            centre = z * self.polynomial("CENTRE_P", t) / self.polynomial("CENTRE_Q", t)
+            ratio = self.polynomial("CENTRE_P", t) / self.polynomial("CENTRE_Q", t)
+            centre = z * (self.f(numba_fill.MIDDLE) + ratio)
             if not tails:
                 return centre
-            log_q = self.log(q, self.f(0))
-            s = np.sqrt(self.f(-2) * log_q) - self.f(numba_fill.TAIL_START)
-            tail = self.polynomial("TAIL_P", s) / self.polynomial("TAIL_Q", s)
+            r = np.sqrt(self.f(-2) * self.log(q, self.f(0)))
+            s = r - self.f(numba_fill.TAIL_START)
+            tail = r - self.polynomial("TAIL_P", s) / self.polynomial("TAIL_Q", s)
         return np.where(q > self.f(numba_fill.TAIL_MASS), centre, tail)
 
 

@@ -88,10 +88,10 @@ LOG32_P = _single(
 )
 SIN32_P = _single(0.7853982, -0.08074543, 0.002490001, -3.5950587e-05)
 COS32_P = _single(1.0, -0.30842513, 0.015854323, -0.00032593656, 3.5287903e-06)
-CENTRE32_P = _single(2.095342, 31.548279, 130.87643, 150.61604, 27.90991, -1.0248348)
+CENTRE32_P = _single(0.34534195, 1.9152625, -16.158045, -77.8218, -53.644848, -1.0248348)
 CENTRE32_Q = _single(1.0, 16.933153, 84.01971, 130.5359, 46.60272)
-TAIL32_P = _single(2.0, 2.3715131, 0.8787613, 0.12213106, 0.0051637143)
-TAIL32_Q = _single(1.0, 0.6062257, 0.108058095, 0.0051625813)
+TAIL32_P = _single(0.7507033, 0.24888079, 0.01577277, 4.1672065e-05)
+TAIL32_Q = _single(1.0, 0.5434125, 0.08286229, 0.0030474786)
 LOG64_P = _double(
     0.666666666666667, 0.3999999999989891, 0.28571428626130047, 0.222222111153705,
     0.1818289036053394, 0.15331684304062454, 0.14616872325611252,
@@ -105,9 +105,9 @@ COS64_P = _double(
     -2.461136382637514e-08, 1.1500497029868293e-10, -3.8577622758926423e-13,
 )
 CENTRE64_P = _double(
-    2.0953419863905998, 74.29003815443139, 1043.274833040548, 7441.884202851004,
-    28858.423118232477, 60776.34050675496, 66169.64700729107, 33469.127200695824,
-    6321.645312629882, 239.70556229434314, -2.52629140486769,
+    0.34534198639059976, 8.959691036238615, 67.22445671450117, -67.21099161913006,
+    -3134.7269836069836, -15195.607544118817, -30720.41487421076, -27580.898814161912,
+    -9854.233974089568, -1003.7372247301804, -2.52629140486769,
 )
 CENTRE64_Q = _double(
     1.0, 37.33162692468158, 557.7430721863124, 4290.91153969722, 18281.800058193978,
@@ -115,9 +115,9 @@ CENTRE64_Q = _double(
     710.5387354425849,
 )
 TAIL64_P = _double(
-    2.000000035555496, 3.7998384561765994, 2.9201502233868024, 1.190763948299086,
-    0.279372412377493, 0.037769830910860766, 0.002766777559736649, 9.469246517326519e-05,
-    1.0609699195773208e-06,
+    0.7507032992528536, 0.8321581544836693, 0.36664353248862014, 0.08001598257710237,
+    0.008692032990223798, 0.00041763809225629284, 6.576129664470623e-06, 6.953327022648453e-09,
+    -1.8903577659794846e-11,
 )
 TAIL64_Q = _double(
     1.0, 1.3203883402109307, 0.7148736800442704, 0.20209603987361643, 0.03125324509052883,
@@ -134,6 +134,7 @@ MILLS64_P = _double(
 # The centre reaches two standard deviations: CENTRE_Z2 = P(|x| < 2)^2. Where less than TAIL_MASS is
 # left above, the tail's formula takes over; TAIL_START = sqrt(-2 log TAIL_MASS).
 CENTRE_Z2 = 0.91107064
+MIDDLE = 1.75
 TAIL_START = 2.7507033
 TAIL_MASS = 0.02275
 
@@ -259,36 +260,41 @@ def _clip(x, low, high):
     return high if x > high else x
 
 
-# A quantile in the upper half, from its upper tail q in (0, 1/2]. With z = 1 - 2q, t = CENTRE_Z2 -
-# z^2 is computed from q: then it has no rounding error where the quantile is most sensitive to it.
+# A quantile in the upper half, from its upper tail q in (0, 1/2]. The ratios of polynomials give the
+# small difference from something simple, so that their rounding errors are small in the sum. With
+# z = 1 - 2q, t = CENTRE_Z2 - z^2 is computed from q: there is no cancellation where it would matter.
 
 
 @_inline
-def _central_ratio32(q):
-    """Numerator and denominator of the quantile within two standard deviations."""
+def _central_quantile32(q):
+    """Return the quantile within two standard deviations."""
     z = (F32(0.5) - q) * F32(2)
     t = F32(4) * q * (F32(1) - q) - F32(1 - CENTRE_Z2)
-    return z * _horner(t, CENTRE32_P), _horner(t, CENTRE32_Q)
+    return z * (F32(MIDDLE) + _horner(t, CENTRE32_P) / _horner(t, CENTRE32_Q))
 
 
 @_inline
-def _tail_ratio32(q):
-    """Numerator and denominator of the quantile beyond them."""
-    s = np.sqrt(F32(-2) * _log32(q, F32(0))) - F32(TAIL_START)
-    return _horner(s, TAIL32_P), _horner(s, TAIL32_Q)
-
-
-@_inline
-def _central_ratio64(q):
+def _central_quantile64(q):
     z = (F64(0.5) - q) * F64(2)
     t = F64(4) * q * (F64(1) - q) - F64(1 - CENTRE_Z2)
-    return z * _horner(t, CENTRE64_P), _horner(t, CENTRE64_Q)
+    return z * (F64(MIDDLE) + _horner(t, CENTRE64_P) / _horner(t, CENTRE64_Q))
 
 
 @_inline
-def _tail_ratio64(q):
-    s = np.sqrt(F64(-2) * _log64(q, F64(0))) - F64(TAIL_START)
-    return _horner(s, TAIL64_P), _horner(s, TAIL64_Q)
+def _upper_quantile32(q):
+    """Return any quantile: the centre's formula or the tail's, and no branch."""
+    r = np.sqrt(F32(-2) * _log32(q, F32(0)))
+    s = r - F32(TAIL_START)
+    tail = r - _horner(s, TAIL32_P) / _horner(s, TAIL32_Q)
+    return _central_quantile32(q) if q > F32(TAIL_MASS) else tail
+
+
+@_inline
+def _upper_quantile64(q):
+    r = np.sqrt(F64(-2) * _log64(q, F64(0)))
+    s = r - F64(TAIL_START)
+    tail = r - _horner(s, TAIL64_P) / _horner(s, TAIL64_Q)
+    return _central_quantile64(q) if q > F64(TAIL_MASS) else tail
 
 
 @_inline
@@ -400,23 +406,18 @@ def _central_tiles32(out, offset, key, tile, tiles, parameters, words, more):
     _words(words, key, VALUE_PLANE, tile, tiles)
     for i in range(U64(tiles) * TILE_U):
         negative, q = _nearer_tail(_uniform_parts32(words[i]), parameters, F32(0.5))
-        numerator, denominator = _central_ratio32(q)
-        x = numerator / denominator
+        x = _central_quantile32(q)
         out[offset + i] = _clip(mean + std * (-x if negative else x), low, high)
 
 
 @_template
 def _wide_tiles32(out, offset, key, tile, tiles, parameters, words, more):
-    """Truncated normal with any bounds but far ones: both formulas, and a choice, no branch."""
+    """Truncated normal with any bounds but far ones."""
     mean, std, _, _, _, _, low, high = parameters
     _words(words, key, VALUE_PLANE, tile, tiles)
     for i in range(U64(tiles) * TILE_U):
         negative, q = _nearer_tail(_uniform_parts32(words[i]), parameters, F32(0.5))
-        central_numerator, central_denominator = _central_ratio32(q)
-        tail_numerator, tail_denominator = _tail_ratio32(q)
-        central = q > F32(TAIL_MASS)
-        x = central_numerator if central else tail_numerator
-        x = x / (central_denominator if central else tail_denominator)
+        x = _upper_quantile32(q)
         out[offset + i] = _clip(mean + std * (-x if negative else x), low, high)
 
 
@@ -427,8 +428,7 @@ def _central_tiles64(out, offset, key, tile, tiles, parameters, words, more):
     _words(more, key, REFINEMENT_PLANE, tile, tiles)
     for i in range(U64(tiles) * TILE_U):
         negative, q = _nearer_tail(_uniform_parts64(words[i], more[i]), parameters, F64(0.5))
-        numerator, denominator = _central_ratio64(q)
-        x = numerator / denominator
+        x = _central_quantile64(q)
         out[offset + i] = _clip(mean + std * (-x if negative else x), low, high)
 
 
@@ -439,11 +439,7 @@ def _wide_tiles64(out, offset, key, tile, tiles, parameters, words, more):
     _words(more, key, REFINEMENT_PLANE, tile, tiles)
     for i in range(U64(tiles) * TILE_U):
         negative, q = _nearer_tail(_uniform_parts64(words[i], more[i]), parameters, F64(0.5))
-        central_numerator, central_denominator = _central_ratio64(q)
-        tail_numerator, tail_denominator = _tail_ratio64(q)
-        central = q > F64(TAIL_MASS)
-        x = central_numerator if central else tail_numerator
-        x = x / (central_denominator if central else tail_denominator)
+        x = _upper_quantile64(q)
         out[offset + i] = _clip(mean + std * (-x if negative else x), low, high)
 
 

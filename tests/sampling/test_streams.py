@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastinit.keys import key
 from fastinit.sampling import Normal, TruncatedNormal, Uniform, fill, numba_fill
 from tests import naive
 
@@ -34,10 +35,10 @@ DISTRIBUTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
-def test_philox_known_answers(counter, key, expected):
-    assert tuple(int(word) for word in naive.philox(counter, key)) == expected
-    drawn = numba_fill._philox(*(np.uint64(word) for word in (*counter, *key)))
+@pytest.mark.parametrize(("counter", "key_words", "expected"), KNOWN)
+def test_philox_known_answers(counter, key_words, expected):
+    assert tuple(int(word) for word in naive.philox(counter, key_words)) == expected
+    drawn = numba_fill._philox(*(np.uint64(word) for word in (*counter, *key_words)))
     assert tuple(int(word) & ONES for word in drawn) == expected
 
 
@@ -45,10 +46,10 @@ def test_philox_known_answers(counter, key, expected):
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=repr)
 @pytest.mark.parametrize("start", [0, 5, 64, 2**36 - 700, 2**62 + 11])
 def test_kernels_match_the_oracle_bit_for_bit(distribution, dtype, start):
-    for key in KEYS:
+    for bits in KEYS:
         out = np.empty(3000, dtype)
-        fill(out, distribution, key, start)
-        expected = naive.values(distribution, key, start + np.arange(3000), dtype)
+        fill(out, distribution, bits, start)
+        expected = naive.values(distribution, bits, start + np.arange(3000), dtype)
         assert expected.dtype == dtype
         np.testing.assert_array_equal(
             out.view(f"u{out.itemsize}"), expected.view(f"u{out.itemsize}")
@@ -63,15 +64,27 @@ def test_counter_carries_into_its_upper_word():
     assert not np.array_equal(first, later)
 
 
-@pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=repr)
-def test_float64_refines_float32(distribution):
-    single, double = np.empty(10**5, np.float32), np.empty(10**5, np.float64)
-    fill(single, distribution, 3)
-    fill(double, distribution, 3)
-    scale = np.abs(double).max()
-    assert np.abs(single - double).max() < 1e-5 * scale
-    assert np.median(np.abs(single - double)) < 2e-7 * scale
-    assert len(np.unique(double)) == double.size  # the second plane's bits are there
+REFINEMENT = [  # largest difference, and that of 999 in 1000; docs/stream.md states them
+    (Uniform(-1.0, 1.0), 0.5, 0.5),
+    (Uniform(0.0, 1.0), 0.5, 0.5),
+    (Normal(0.0, 1.0), 60.0, 2.0),
+    (TruncatedNormal(0.0, 1.0), 3.0, 2.0),
+    (TruncatedNormal(0.0, 1.0, -3.0, 3.0), 3.0, 2.0),
+    (TruncatedNormal(0.0, 1.0, 1.0, np.inf), 100.0, 2.0),
+    (TruncatedNormal(0.0, 1.0, 6.0, np.inf), 50.0, 2.0),
+]
+
+
+@pytest.mark.parametrize(("distribution", "largest", "usual"), REFINEMENT, ids=repr)
+def test_float64_refines_float32(distribution, largest, usual):
+    single, double = np.empty(2**22, np.float32), np.empty(2**22, np.float64)
+    fill(single, distribution, int(key(0)))
+    fill(double, distribution, int(key(0)))
+    unit = np.spacing(np.maximum(np.abs(double), 1.0).astype(np.float32))
+    difference = np.abs(single - double) / unit
+    assert difference.max() < largest
+    assert np.quantile(difference, 0.999) < usual
+    assert len(np.unique(double[: 2**18])) == 2**18  # the second plane's bits are there
 
 
 def test_uniform_stays_below_high_in_float32():
