@@ -156,7 +156,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         dest="learning_rate",
         type=float,
         metavar="RATE",
-        help="learning rate (default: 0.05 for sgd, 0.001 for adam)",
+        help="learning rate (default: 0.03 for sgd, 0.001 for adam)",
     )
     group.add_argument("--seeds", type=int, metavar="N", help="runs of each network (default: 3)")
     group.add_argument(
@@ -225,7 +225,7 @@ def _print(found: Comparison, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from fastinit.lab.table import render
+    from fastinit.lab.terminal import render
 
     Console(highlight=False).print(render(found))
 

@@ -145,7 +145,7 @@ def test_help_states_the_defaults(capsys):
     ],
 )
 def test_mistakes(monkeypatch, capsys, arguments, message):
-    monkeypatch.setattr("fastinit.lab.comparison.train", None)  # nothing is computed
+    monkeypatch.setattr("fastinit.lab.plan.train", None)  # nothing is computed
     assert run("compare", "--jobs", "1", *arguments) == 2
     out, err = capsys.readouterr()
     assert message in err
@@ -154,7 +154,7 @@ def test_mistakes(monkeypatch, capsys, arguments, message):
 
 
 def test_output_folder_is_tried_first(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("fastinit.lab.comparison.train", None)
+    monkeypatch.setattr("fastinit.lab.plan.train", None)
     (tmp_path / "file").write_text("")
     assert run(*QUICK, "--out", str(tmp_path / "file")) == 2
     assert "cannot write into the folder" in capsys.readouterr().err
@@ -173,14 +173,14 @@ def test_results_are_printed_even_if_they_cannot_be_written(monkeypatch, tmp_pat
 
 
 def test_interrupt(monkeypatch, capsys):
-    real = lab.comparison.train
+    real = lab.plan.train
 
     def interrupted(task, data, training):
         if task.initializer == "he_normal":
             raise KeyboardInterrupt
         return real(task, data, training)
 
-    monkeypatch.setattr("fastinit.lab.comparison.train", interrupted)
+    monkeypatch.setattr("fastinit.lab.plan.train", interrupted)
     assert run(*QUICK) == 130
     out, err = capsys.readouterr()
     assert "symmetric" in out

@@ -11,7 +11,7 @@ import pytest
 import fastinit
 from fastinit import lab
 from fastinit.errors import ArgumentError, ArgumentTypeError, UnknownNameError
-from fastinit.lab.comparison import DEFAULT_HIDDEN, DEFAULT_INITIALIZERS, make_plan
+from fastinit.lab.plan import DEFAULT_HIDDEN, DEFAULT_INITIALIZERS, make_plan
 
 ZEROS, CONSTANT, SMALL, LARGE, _, GLOROT, HE = DEFAULT_INITIALIZERS
 
@@ -193,7 +193,7 @@ BAD = [
 
 @pytest.mark.parametrize(("changes", "error", "message"), BAD)
 def test_bad_arguments(monkeypatch, changes, error, message):
-    monkeypatch.setattr("fastinit.lab.comparison.train", None)  # nothing is computed
+    monkeypatch.setattr("fastinit.lab.plan.train", None)  # nothing is computed
     arguments = {"data": blobs(), "jobs": 1} | changes
     with pytest.raises(error, match=message):
         lab.compare(**arguments)
@@ -205,14 +205,14 @@ def test_bad_jobs():
 
 
 def test_an_interrupt_keeps_what_was_found(monkeypatch, quick):
-    real = lab.comparison.train
+    real = lab.plan.train
 
     def interrupted(task, data, training):
         if task.initializer == "zeros":
             raise KeyboardInterrupt
         return real(task, data, training)
 
-    monkeypatch.setattr("fastinit.lab.comparison.train", interrupted)
+    monkeypatch.setattr("fastinit.lab.plan.train", interrupted)
     with pytest.raises(lab.Interrupted, match="interrupted after 2 of 4 runs") as caught:
         lab.compare(["he_normal", "zeros"], **quick, jobs=1)
     assert [r.initializer for r in caught.value.comparison.records] == ["he_normal"]

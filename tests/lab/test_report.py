@@ -13,7 +13,7 @@ import pytest
 
 from fastinit import lab
 from fastinit.errors import ArgumentError
-from fastinit.lab import report, table
+from fastinit.lab import cells, report, terminal
 from fastinit.lab.plots import PALETTE, marks, plots
 from fastinit.lab.rules import RULES
 
@@ -75,8 +75,8 @@ def test_the_table_fits_80_columns(found):
     for name in (INITIALIZERS[0], INITIALIZERS[1], INITIALIZERS[3]):
         assert sum(line.startswith(name + " ") for line in lines) == 6
     # The long one goes on in the next lines of its cell, and nothing of it is lost.
-    cells = "".join(line.split("  ")[0].strip() for line in lines)
-    assert cells.replace(" ", "").count(LONG.replace(" ", "")) == 6
+    names = "".join(line.split("  ")[0].strip() for line in lines)
+    assert names.replace(" ", "").count(LONG.replace(" ", "")) == 6
     assert "…" not in found.table()
 
 
@@ -107,7 +107,7 @@ def table_text(group):
 
     console = Console(width=80, color_system=None)
     with console.capture() as captured:
-        console.print(table._table(group, 0.975))
+        console.print(terminal._table(group, 0.975))
     return captured.get().splitlines()
 
 
@@ -127,7 +127,7 @@ def table_text(group):
     ],
 )
 def test_short(value, text):
-    assert table.short(value) == text
+    assert cells.short(value) == text
 
 
 def test_the_page_needs_no_network(page):
@@ -174,13 +174,19 @@ def test_colours_stay_with_their_initializer(found):
     colour, _ = marks(order)["he_normal"]
     assert colour == PALETTE[3]
     for group in found.groups:
-        for plot in plots(group, 0.9, order):
+        for plot in plots(group, order):
             assert plot.svg.count(colour) >= 2  # the line and its markers
 
 
 def test_zeros_are_named_where_they_cannot_be_drawn(found):
-    gradient = plots(found.groups[0], 0.9, list(INITIALIZERS))[3]
+    gradient = plots(found.groups[0], list(INITIALIZERS))[3]
     assert gradient.absent == ("zeros",)
+
+
+def test_a_page_with_nothing_but_zeros(found):
+    """Most of its figures have no point to draw; Matplotlib must not warn of that."""
+    runs = tuple(run for run in found.runs if run.initializer == "zeros")
+    assert report.page(lab.Comparison(found.plan, runs)).count("not drawn: zeros") >= 6
 
 
 def test_written_files(found, tmp_path):

@@ -1,0 +1,133 @@
+"""The comparison on a terminal: the tables and the progress bar."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from fastinit.lab import cells
+from fastinit.lab.runs import Run
+
+if TYPE_CHECKING:
+    from fastinit.lab import comparison
+
+__all__ = ["VERDICT_STYLE", "render", "text", "track"]
+
+VERDICT_STYLE = {
+    "trains": "green",
+    "slow": "yellow",
+    "vanishing": "magenta",
+    "exploding": "red",
+    "symmetric": "blue",
+    "diverged": "bold red",
+}
+
+STARTING = "loading kernels (compiling them, the first time)"
+
+LEGEND = """
+train loss, test accuracy (%): after the last epoch; mean ± deviation of seeds.
+grad. ratio: gradient size, first layer over last. signal ratio: spread of the
+activations, last hidden layer over input. Both before training, best near 1.
+units: % of hidden units that pass no gradient, before → after training.
+verdict: of most seeds, ties to the worse; its rules: fastinit.lab.RULES."""
+
+
+def render(found: comparison.Comparison) -> RenderableType:
+    """Return the tables, one a network, and how to read them.
+
+    Parameters
+    ----------
+    found : Comparison
+
+    Returns
+    -------
+    rich renderable
+    """
+    goal = found.plan.training.goal
+    parts: list[RenderableType] = [Text(cells.describe(found), style="dim")]
+    for group in found.groups:
+        parts += [Text(""), Text(cells.title(group), style="bold"), _table(group, goal)]
+        if best := cells.fastest(group.records):
+            names = ", ".join(record.initializer for record in best)
+            parts.append(Text(f"fastest to {cells.percent(goal)} %: {names}"))
+        else:
+            parts.append(Text(f"none trains to {cells.percent(goal)} % test accuracy"))
+    parts.append(Text(LEGEND, style="dim"))
+    return Group(*parts)
+
+
+def text(found: comparison.Comparison, width: int) -> str:
+    """Return :func:`render` as plain text.
+
+    Parameters
+    ----------
+    found : Comparison
+    width : int
+        Columns to fit into.
+
+    Returns
+    -------
+    str
+    """
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, color_system=None, legacy_windows=False)
+    console.print(render(found))
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+
+
+def track(runs: Iterable[Run], total: int) -> Iterator[Run]:
+    """Yield the runs behind a progress bar on stderr.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+    total : int
+        How many there will be.
+
+    Yields
+    ------
+    Run
+    """
+    console = Console(stderr=True)
+    progress = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with progress:
+        bar = progress.add_task(STARTING, total=total)
+        for run in runs:
+            progress.update(bar, advance=1, description="training")
+            yield run
+
+
+def _table(group: comparison.Group, goal: float) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    first, *middle, last = cells.headings(group.activation, goal)
+    table.add_column(first, overflow="fold", min_width=len("initializer"))
+    for heading in middle:
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(last, no_wrap=True)
+    for record in group.records:
+        *row, verdict = cells.cells(record)
+        table.add_row(*row, Text(verdict, style=VERDICT_STYLE[verdict]))
+    return table

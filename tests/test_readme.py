@@ -1,0 +1,38 @@
+"""The README tells the truth: its code runs, its figures are the recorded ones."""
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_python_blocks_run():
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(blocks) == 2
+    namespace = {}
+    for block in blocks:
+        exec(block, namespace)  # one after the other, as a reader would type them
+    assert namespace["w"].shape == (784, 128)
+    assert namespace["shard"].shape == (2, 2**20)
+    assert (namespace["fan_in"], namespace["fan_out"]) == (576, 288)
+    assert round(namespace["gain"], 4) == 1.5335
+
+
+def test_the_speed_table_is_the_recorded_one():
+    path = ROOT / "benchmarks" / "sampling.py"
+    spec = importlib.util.spec_from_file_location("benchmark", path)
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    results = json.loads(benchmark.RESULTS.read_text())
+    assert benchmark.START + benchmark.table(results) + benchmark.END in README
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/stream.md"])
+def test_links_between_pages_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text()):
+        assert (ROOT / page).parent.joinpath(target).exists(), target
