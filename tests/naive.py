@@ -115,8 +115,8 @@ def values(distribution, key, elements, dtype):
     a = Arithmetic(dtype)
     w, v = words(key, elements, 0), words(key, elements, 1)
     if isinstance(distribution, Uniform):
-        center, half_width, low, high = parameters
-        return np.clip(center + a.refined(a.odd(w), v) * half_width, low, high)
+        center, half_width = parameters
+        return center + a.refined(w.view(np.int32), v, scale=0.5) * half_width
     if isinstance(distribution, Normal):
         mean, std = parameters
         return mean + std * _standard_normal(a, key, elements)

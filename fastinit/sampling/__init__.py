@@ -36,9 +36,9 @@ __all__ = [
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
-# Elements a task: under a millisecond of work, so that threads finish together and Ctrl-C comes
-# through, and a whole number of the kernels' blocks.
-TASK = 2**19
+# Elements a task: a few milliseconds of work at most, so that threads finish together and Ctrl-C
+# comes through; and a whole number of the kernels' blocks.
+TASK = 2**21
 # Runs a task at most, since the start of each takes memory.
 RUNS = 2**14
 # Below this many elements, waking another thread costs more than it saves.
@@ -81,7 +81,7 @@ def fill(
     if not out.flags.writeable:
         raise ArgumentError("out is read-only")
     if isinstance(distribution, Constant):
-        out[...] = distribution.value
+        _fill_constant(out, distribution.value)
         return
     kernel_name, parameters = distribution.plan(out.dtype)
     if out.size == 0:
@@ -116,3 +116,15 @@ def fill(
         threads.run(fill_runs, -(-runs.count // group))
     if target is not out:
         out[...] = target
+
+
+def _fill_constant(out: NDArray[Any], value: float) -> None:
+    if out.size <= SERIAL or not out.flags.c_contiguous:
+        out[...] = value
+        return
+    flat = out.reshape(-1)
+
+    def fill_piece(task: int) -> None:
+        flat[task * TASK : (task + 1) * TASK] = value
+
+    threads.run(fill_piece, -(-flat.size // TASK))

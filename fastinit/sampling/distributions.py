@@ -91,11 +91,21 @@ class Uniform(Distribution):
     def plan(self, dtype: np.dtype[Any]) -> Plan:
         """Return kernel and parameters; see `Distribution.plan`."""
         low, high = _cast(dtype, low=self.low, high=self.high)
-        below_high = max(low, np.nextafter(high, low))
-        # The kernels multiply a signed odd integer below 2^31 by the half width.
-        center = self.low + (self.high - self.low) / 2
-        half_width = (self.high - self.low) / 2**32
-        return "uniform", (dtype.type(center), dtype.type(half_width), low, below_high)
+        if not low < high:  # or so close together that dtype cannot tell
+            return "uniform", (low, dtype.type(0))
+        # The draws are center + s * half_width, where s + 1/2 lies within +-2^31, and s is rounded
+        # to dtype. The rounding of the ends is made up for here, once, so that no draw need be
+        # compared with them.
+        first, last = dtype.type(-(2.0**31) - 0.5), dtype.type(2.0**31 - 0.5)
+        middle = self.low + (self.high - self.low) / 2
+        reach = min(dtype.type(middle) - low, np.nextafter(high, low) - dtype.type(middle))
+        half_width = max(reach, dtype.type(0)) * dtype.type(2.0**-31)
+        while half_width:
+            center = dtype.type(middle + float(half_width) / 2)
+            if low <= center + first * half_width and center + last * half_width < high:
+                return "uniform", (center, half_width)
+            half_width = np.nextafter(half_width, dtype.type(0))
+        return "uniform", (dtype.type(middle) if middle < high else low, half_width)
 
 
 @dataclass(frozen=True)

@@ -260,9 +260,9 @@ def _clip(x, low, high):
     return high if x > high else x
 
 
-# A quantile in the upper half, from its upper tail q in (0, 1/2]. The ratios of polynomials give the
-# small difference from something simple, so that their rounding errors are small in the sum. With
-# z = 1 - 2q, t = CENTRE_Z2 - z^2 is computed from q: there is no cancellation where it would matter.
+# A quantile in the upper half, from its upper tail q in (0, 1/2]. The ratios of polynomials give
+# the small difference from something simple, so that their rounding errors are small in the sum.
+# With z = 1 - 2q, t = CENTRE_Z2 - z^2 is computed from q: no cancellation where it would matter.
 
 
 @_inline
@@ -322,9 +322,9 @@ def _far_excess(u, start, ratio, drop):
 
 
 @_template
-def _uniform_tiles32(out, offset, key, tile, tiles, parameters, words, more):
+def _uniform_tiles32(out, offset, key, tile, tiles, parameters):
     # The one fused loop: next to no arithmetic per word, so a pass over scratch would show.
-    center, half_width, low, high = parameters
+    center, half_width = parameters
     k0, k1 = key & LOW, key >> HALF_WORD
     for t in range(tiles):
         a = offset + U64(t) * TILE_U
@@ -333,23 +333,20 @@ def _uniform_tiles32(out, offset, key, tile, tiles, parameters, words, more):
         for lane in range(LANES):
             i = a + U64(lane)
             w0, w1, w2, w3 = _philox(counter + U64(lane), counter_high, VALUE_PLANE, U64(0), k0, k1)
-            out[i] = _clip(center + F32(_odd(w0)) * half_width, low, high)
-            i += LANES_U
-            out[i] = _clip(center + F32(_odd(w1)) * half_width, low, high)
-            i += LANES_U
-            out[i] = _clip(center + F32(_odd(w2)) * half_width, low, high)
-            i += LANES_U
-            out[i] = _clip(center + F32(_odd(w3)) * half_width, low, high)
+            out[i] = center + F32(I32(U32(w0))) * half_width
+            out[i + LANES_U] = center + F32(I32(U32(w1))) * half_width
+            out[i + U64(2) * LANES_U] = center + F32(I32(U32(w2))) * half_width
+            out[i + U64(3) * LANES_U] = center + F32(I32(U32(w3))) * half_width
 
 
 @_template
 def _uniform_tiles64(out, offset, key, tile, tiles, parameters, words, more):
-    center, half_width, low, high = parameters
+    center, half_width = parameters
     _words(words, key, VALUE_PLANE, tile, tiles)
     _words(more, key, REFINEMENT_PLANE, tile, tiles)
     for i in range(U64(tiles) * TILE_U):
-        signed = F64(_odd(words[i])) + F64(_odd(more[i])) * TWO_M31
-        out[offset + i] = _clip(center + signed * half_width, low, high)
+        signed = F64(I32(words[i])) + F64(_odd(more[i])) * TWO_M32
+        out[offset + i] = center + signed * half_width
 
 
 @_template
@@ -505,9 +502,9 @@ def _scratch(out):
 
 @_jit
 def uniform_float32(out, key, starts, parameters):
-    words, more, edge = _scratch(out)
+    edge = np.empty(BLOCK, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
-        _uniform_tiles32(target, offset, key, tile, tiles, parameters, words, more)
+        _uniform_tiles32(target, offset, key, tile, tiles, parameters)
 
 
 @_jit

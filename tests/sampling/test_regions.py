@@ -54,7 +54,7 @@ def test_a_slice_equals_the_slice_of_the_whole(case, maker, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_large_random_slices_cross_task_boundaries(dtype):
-    size = 3 * 2**19 + 77
+    size = 3 * 2**21 + 77
     whole = fastinit.normal(size, seed=1, dtype=dtype)
     rng = np.random.default_rng(0)
     for _ in range(20):

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastinit.keys import key
 from fastinit.sampling import Normal, TruncatedNormal, Uniform, fill, numba_fill
@@ -65,8 +67,8 @@ def test_counter_carries_into_its_upper_word():
 
 
 REFINEMENT = [  # largest difference, and that of 999 in 1000; docs/stream.md states them
-    (Uniform(-1.0, 1.0), 0.5, 0.5),
-    (Uniform(0.0, 1.0), 0.5, 0.5),
+    (Uniform(-1.0, 1.0), 1.0, 1.0),
+    (Uniform(0.0, 1.0), 1.0, 1.0),
     (Normal(0.0, 1.0), 60.0, 2.0),
     (TruncatedNormal(0.0, 1.0), 3.0, 2.0),
     (TruncatedNormal(0.0, 1.0, -3.0, 3.0), 3.0, 2.0),
@@ -88,11 +90,23 @@ def test_float64_refines_float32(distribution, largest, usual):
 
 
 def test_uniform_stays_below_high_in_float32():
-    # Some words round to the upper end; the draw is then the number below it.
     out = np.empty(2**24, np.float32)
     fill(out, Uniform(-1.0, 1.0), 1)
     assert out.max() < 1.0
     assert out.min() >= -1.0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(st.floats(-1e30, 1e30), st.floats(1e-28, 1e30))
+def test_no_uniform_draw_leaves_the_interval(dtype, low, width):
+    low, high = dtype(low), dtype(low + width)
+    _, (center, half_width) = Uniform(low, high).plan(np.dtype(dtype))
+    first, last = dtype(-(2.0**31) - 0.5), dtype(2.0**31 - 0.5)  # the ends of s, as rounded
+    lowest, highest = center + first * half_width, center + last * half_width
+    assert low <= lowest <= highest
+    assert highest < high or low == high == highest
+    spacing = float(np.spacing(max(abs(low), abs(high))))
+    assert float(highest) - float(lowest) >= float(high) - float(low) - 4 * spacing
 
 
 def test_degenerate_distributions_are_constant():

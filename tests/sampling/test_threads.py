@@ -16,7 +16,7 @@ import fastinit
 from fastinit.errors import ArgumentError, ArgumentTypeError
 from fastinit.sampling import threads
 
-SIZE = 2**22 + 13  # nine tasks
+SIZE = 2**24 + 13  # nine tasks
 
 
 @pytest.fixture(autouse=True)
