@@ -1,4 +1,4 @@
-"""Where the optional ahead-of-time compiled extension is declared; all else is in pyproject.toml."""
+"""The place of the optional compiled extension; all else is in pyproject.toml."""
 
 from setuptools import setup
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Context, Decimal, localcontext
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -156,15 +158,11 @@ class TruncatedNormal(Distribution):
         if upper <= 0.0:  # mirrored, so that a one-sided draw is always an upper tail
             lower, upper, std = -upper, -lower, -std
         if lower >= FAR:
-            ratio = math.exp(_log_survival(upper) - _log_survival(lower))
-            far = (mean, std, lower, ratio, 1.0 - ratio, low, high)
-            return "truncated_far", tuple(np.float64(value) for value in far)
+            far = (mean, std, lower, *_masses_of_far_tail(lower, upper), low, high)
+            return "truncated_far", tuple(np.float64(number) for number in far)
         one_sided = lower >= 0.0
-        above = _survival(upper)
-        mass = _survival(lower) - above if one_sided else 1.0 - _survival(-lower) - above
-        below = 0.0 if one_sided else _survival(-lower)
         kernel = "truncated_central" if lower >= -CENTRAL and upper <= CENTRAL else "truncated_wide"
-        numbers = (mean, std, below, above, mass, one_sided)
+        numbers = (mean, std, *_masses(lower, upper, one_sided), one_sided)
         return kernel, (*(dtype.type(number) for number in numbers), low, high)
 
 
@@ -175,16 +173,47 @@ def _cast(dtype: np.dtype[Any], **numbers: float) -> tuple[Any, ...]:
     return tuple(dtype.type(number) for number in numbers.values())
 
 
-def _survival(x: float) -> float:
-    """Upper tail of the standard normal."""
-    return 0.5 * math.erfc(x / math.sqrt(2.0))
+# The tails of the normal, in decimal arithmetic, because it is the same everywhere: the C library's
+# erfc is not, and another last digit would be another stream.
+
+_DECIMAL = Context(prec=50)
+_SQRT_2_PI = Decimal("2.50662827463100050241576528481104525300698674060993831662992357634")
 
 
-def _log_survival(x: float) -> float:
-    """Logarithm of the upper tail, for x >= FAR: Laplace's continued fraction of Mills' ratio."""
+@lru_cache(maxsize=1024)
+def _masses(lower: float, upper: float, one_sided: bool) -> tuple[float, float, float]:
+    """Return the mass below lower (0 if one-sided), that above upper, and that between them."""
+    with localcontext(_DECIMAL):
+        above = _survival(upper)
+        below = Decimal(0) if one_sided else _survival(-lower)
+        between = (_survival(lower) if one_sided else 1 - below) - above
+        return float(below), float(above), float(between)
+
+
+@lru_cache(maxsize=1024)
+def _masses_of_far_tail(lower: float, upper: float) -> tuple[float, float]:
+    """Return which share of the tail above lower lies above upper, and which does not."""
+    with localcontext(_DECIMAL):
+        ratio = _survival(upper) / _survival(lower)
+        return float(ratio), float(1 - ratio)
+
+
+def _survival(x: float) -> Decimal:
+    """Upper tail of the standard normal, to 30 digits."""
     if x == math.inf:
-        return -math.inf
-    mills = x
-    for k in range(60, 0, -1):
-        mills = x + k / mills
-    return -0.5 * x * x - math.log(mills * math.sqrt(2.0 * math.pi))
+        return Decimal(0)
+    if x < 0.0:
+        return 1 - _survival(-x)
+    z = Decimal(x)
+    density = (-z * z / 2).exp() / _SQRT_2_PI
+    if z >= 5:  # Laplace's continued fraction
+        fraction = z
+        for k in range(80, 0, -1):
+            fraction = z + k / fraction
+        return density / fraction
+    term, total, k = z, z, 1  # the sum of x^k / (1 * 3 * 5 * ... * k) over odd k
+    while term > Decimal("1e-45"):
+        k += 2
+        term = term * z * z / k
+        total += term
+    return Decimal("0.5") - density * total

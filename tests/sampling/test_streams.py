@@ -1,12 +1,22 @@
 """Known answers of the generator, and every kernel against the oracle, to the last bit."""
 
+import decimal
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from fastinit.keys import key
-from fastinit.sampling import Normal, TruncatedNormal, Uniform, fill, numba_fill
+from fastinit.sampling import (
+    Normal,
+    TruncatedNormal,
+    Uniform,
+    distributions,
+    fill,
+    numba_fill,
+)
 from tests import naive
 
 ONES = 0xFFFFFFFF
@@ -107,6 +117,34 @@ def test_no_uniform_draw_leaves_the_interval(dtype, low, width):
     assert highest < high or low == high == highest
     spacing = float(np.spacing(max(abs(low), abs(high))))
     assert float(highest) - float(lowest) >= float(high) - float(low) - 4 * spacing
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper"),
+    [(-2.0, 2.0), (-0.3, 7.0), (1.0, 4.5), (-np.inf, -1.0), (4.9, 5.1), (-3.0, np.inf)],
+)
+def test_masses_agree_with_scipy_and_depend_on_nothing_else(lower, upper):
+    distribution = TruncatedNormal(0.0, 1.0, lower, upper)
+    _, plan = distribution.plan(np.dtype(np.float64))
+    mirrored = (lower, upper) if upper > 0 else (-upper, -lower)
+    below, above, between = (
+        0.0 if mirrored[0] >= 0 else stats.norm.cdf(mirrored[0]),
+        stats.norm.sf(mirrored[1]),
+        stats.norm.sf(mirrored[0]) - stats.norm.sf(mirrored[1]),
+    )
+    np.testing.assert_allclose(plan[2:5], (below, above, between), rtol=1e-13)
+    distributions._masses.cache_clear()
+    with decimal.localcontext() as context:
+        context.prec = 3  # a user's own setting
+        assert distribution.plan(np.dtype(np.float64))[1] == plan
+
+
+def test_masses_of_a_far_tail():
+    _, plan = TruncatedNormal(0.0, 1.0, 6.0, 6.5).plan(np.dtype(np.float64))
+    ratio = stats.norm.sf(6.5) / stats.norm.sf(6.0)
+    np.testing.assert_allclose(plan[3:5], (ratio, 1 - ratio), rtol=1e-12)
+    _, plan = TruncatedNormal(0.0, 1.0, -50.0, -40.0).plan(np.dtype(np.float64))
+    assert plan[3] == pytest.approx(np.exp(stats.norm.logsf(50) - stats.norm.logsf(40)), rel=1e-10)
 
 
 def test_degenerate_distributions_are_constant():
