@@ -94,6 +94,10 @@ def as_axes(axes: Axes) -> tuple[int, ...]:
 
 
 def _integers(value: Any, what: str) -> tuple[int, ...]:
+    if type(value) is int:  # the two usual cases, in a tenth of the time
+        return (value,)
+    if type(value) is tuple and all(type(item) is int for item in value):
+        return value
     items = (value,) if np.ndim(value) == 0 else tuple(value)
     try:
         if any(isinstance(item, (bool, np.bool_)) for item in items):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -51,6 +52,7 @@ __all__ = [
 
 Mode: TypeAlias = Literal["fan_in", "fan_out", "fan_avg", "fan_geo_avg"]
 Law: TypeAlias = Literal["uniform", "normal", "truncated_normal"]
+MODES, LAWS = get_args(Mode), get_args(Law)
 
 # Standard deviation of a standard normal truncated to +-2.
 TRUNCATED_STD = 0.8796256610342398
@@ -197,14 +199,15 @@ class VarianceScaling(Initializer):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", as_scale("scale", self.scale))
-        if self.mode not in get_args(Mode):
-            raise unknown_name("mode", self.mode, get_args(Mode))
-        if self.law not in get_args(Law):
-            raise unknown_name("distribution", self.law, get_args(Law))
+        if self.mode not in MODES:
+            raise unknown_name("mode", self.mode, MODES)
+        if self.law not in LAWS:
+            raise unknown_name("distribution", self.law, LAWS)
         for name in ("in_axis", "out_axis", "batch_axis"):
             axes = as_axes(getattr(self, name))
             object.__setattr__(self, name, axes[0] if len(axes) == 1 else axes)
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - initializers are small, and few
     def distribution(self, shape: tuple[int, ...]) -> Distribution:
         """Return the distribution of variance scale / n."""
         fan_in, fan_out = compute_fans(shape, self.in_axis, self.out_axis, self.batch_axis)
@@ -228,6 +231,18 @@ class VarianceScaling(Initializer):
             if numbers == (self.scale, self.mode, self.law):
                 return _call(name, VarianceScaling(**axes))
         return _call("variance_scaling", self).replace("law=", "distribution=")
+
+
+def named_scaling(
+    name: str, in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = ()
+) -> VarianceScaling:
+    """Return the initializer of a name in NAMED_SCALINGS."""
+    return _named_scaling(name, as_axes(in_axis), as_axes(out_axis), as_axes(batch_axis))
+
+
+@lru_cache
+def _named_scaling(name: str, *axes: tuple[int, ...]) -> VarianceScaling:
+    return VarianceScaling(*NAMED_SCALINGS[name], *axes)
 
 
 def _call(name: str, parameters: Any) -> str:
@@ -629,7 +644,7 @@ def glorot_uniform(
     >>> fastinit.glorot_uniform((784, 128), seed=0).shape
     (784, 128)
     """
-    rule = VarianceScaling(*NAMED_SCALINGS["glorot_uniform"], in_axis, out_axis, batch_axis)
+    rule = named_scaling("glorot_uniform", in_axis, out_axis, batch_axis)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 
@@ -685,7 +700,7 @@ def glorot_normal(
     >>> fastinit.glorot_normal((784, 128), seed=0).shape
     (784, 128)
     """
-    rule = VarianceScaling(*NAMED_SCALINGS["glorot_normal"], in_axis, out_axis, batch_axis)
+    rule = named_scaling("glorot_normal", in_axis, out_axis, batch_axis)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 
@@ -738,7 +753,7 @@ def he_uniform(
     >>> fastinit.he_uniform((784, 128), seed=0).shape
     (784, 128)
     """
-    rule = VarianceScaling(*NAMED_SCALINGS["he_uniform"], in_axis, out_axis, batch_axis)
+    rule = named_scaling("he_uniform", in_axis, out_axis, batch_axis)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 
@@ -793,7 +808,7 @@ def he_normal(
     >>> fastinit.he_normal((784, 128), seed=0).shape
     (784, 128)
     """
-    rule = VarianceScaling(*NAMED_SCALINGS["he_normal"], in_axis, out_axis, batch_axis)
+    rule = named_scaling("he_normal", in_axis, out_axis, batch_axis)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 
@@ -846,7 +861,7 @@ def lecun_uniform(
     >>> fastinit.lecun_uniform((784, 128), seed=0).shape
     (784, 128)
     """
-    rule = VarianceScaling(*NAMED_SCALINGS["lecun_uniform"], in_axis, out_axis, batch_axis)
+    rule = named_scaling("lecun_uniform", in_axis, out_axis, batch_axis)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 
@@ -901,7 +916,7 @@ def lecun_normal(
     >>> fastinit.lecun_normal((784, 128), seed=0).shape
     (784, 128)
     """
-    rule = VarianceScaling(*NAMED_SCALINGS["lecun_normal"], in_axis, out_axis, batch_axis)
+    rule = named_scaling("lecun_normal", in_axis, out_axis, batch_axis)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 

@@ -6,6 +6,7 @@ import ast
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
@@ -21,6 +22,7 @@ from fastinit.initializers import (
     Mode,
     VarianceScaling,
     _target,
+    named_scaling,
 )
 from fastinit.keys import Seed
 from fastinit.keys import key as make_key
@@ -81,13 +83,6 @@ def _elementwise(law: Callable[..., Distribution]) -> Factory:
     return make
 
 
-def _scaling(name: str) -> Factory:
-    def make(*, in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = ()) -> Initializer:
-        return VarianceScaling(*NAMED_SCALINGS[name], in_axis, out_axis, batch_axis)
-
-    return make
-
-
 def _variance_scaling(
     scale: float = 1.0,
     mode: Mode = "fan_in",
@@ -115,7 +110,7 @@ _factories: dict[str, Factory] = {
     "normal": _elementwise(Normal),
     "truncated_normal": _elementwise(TruncatedNormal),
     "variance_scaling": _variance_scaling,
-    **{name: _scaling(name) for name in NAMED_SCALINGS},
+    **{name: partial(named_scaling, name) for name in NAMED_SCALINGS},
 }
 
 

@@ -7,6 +7,8 @@ or machine, and has the values it has in the whole.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,7 +36,7 @@ __all__ = [
     "region_of",
 ]
 
-DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+DTYPES = {np.dtype(np.float32): "float32", np.dtype(np.float64): "float64"}
 
 # Elements a task: a few milliseconds of work at most, so that threads finish together and Ctrl-C
 # comes through; and a whole number of the kernels' blocks.
@@ -83,18 +85,17 @@ def fill(
     if isinstance(distribution, Constant):
         _fill_constant(out, distribution.value)
         return
-    kernel_name, parameters = distribution.plan(out.dtype)
+    kernel, parameters = _plan(distribution, out.dtype)
     if out.size == 0:
         return
-    kernel = getattr(backend.load(), f"{kernel_name}_{out.dtype.name}")
     region = Region(out.shape, start, contiguous_strides(out.shape) if strides is None else strides)
     runs = runs_of(region)
     target = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
-    rows = target.reshape(runs.count, runs.length)
+    rows = target.reshape(runs.runs, runs.length)
     seed = np.uint64(key)
 
     if out.size <= SERIAL:
-        kernel(rows, seed, runs.starts(0, runs.count), parameters)
+        kernel(rows, seed, runs.starts(0, runs.runs), parameters)
     elif runs.length >= TASK:
         pieces = -(-runs.length // TASK)
 
@@ -104,18 +105,25 @@ def fill(
             starts = runs.starts(run, run + 1) + np.uint64(first)
             kernel(rows[run : run + 1, first : first + TASK], seed, starts, parameters)
 
-        threads.run(fill_piece, runs.count * pieces)
+        threads.run(fill_piece, runs.runs * pieces)
     else:
         group = min(TASK // runs.length, RUNS)
 
         def fill_runs(task: int) -> None:
             first = task * group
-            last = min(first + group, runs.count)
+            last = min(first + group, runs.runs)
             kernel(rows[first:last], seed, runs.starts(first, last), parameters)
 
-        threads.run(fill_runs, -(-runs.count // group))
+        threads.run(fill_runs, -(-runs.runs // group))
     if target is not out:
         out[...] = target
+
+
+@lru_cache(maxsize=4096)
+def _plan(distribution: Distribution, dtype: np.dtype[Any]) -> tuple[Callable[..., None], Any]:
+    """Return the kernel that draws, and its parameters."""
+    name, parameters = distribution.plan(dtype)
+    return getattr(backend.load(), f"{name}_{DTYPES[dtype]}"), parameters
 
 
 def _fill_constant(out: NDArray[Any], value: float) -> None:

@@ -19,6 +19,8 @@ __all__ = ["Constant", "Distribution", "Normal", "TruncatedNormal", "Uniform"]
 CENTRAL = 2.0
 FAR = 5.0
 
+_LARGEST = {np.dtype(t): float(np.finfo(t).max) for t in (np.float32, np.float64)}
+
 Plan = tuple[str, tuple[Any, ...]]
 
 
@@ -168,7 +170,7 @@ class TruncatedNormal(Distribution):
 
 def _cast(dtype: np.dtype[Any], **numbers: float) -> tuple[Any, ...]:
     for name, number in numbers.items():
-        if abs(number) > float(np.finfo(dtype).max):
+        if abs(number) > _LARGEST[dtype]:
             raise ArgumentError(f"{name}={number!r} does not fit {dtype.name}")
     return tuple(dtype.type(number) for number in numbers.values())
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,7 @@ from fastinit.errors import ArgumentIndexError, ArgumentTypeError
 __all__ = ["Region", "Runs", "region_of", "runs_of"]
 
 
-@dataclass(frozen=True)
-class Region:
+class Region(NamedTuple):
     """Position p of an array of `shape` is element start + sum(p * strides) of the tensor."""
 
     shape: tuple[int, ...]
@@ -73,11 +71,10 @@ def region_of(shape: tuple[int, ...], index: Any) -> Region:
     return Region(tuple(kept_shape), start, tuple(kept_strides))
 
 
-@dataclass(frozen=True)
-class Runs:
-    """A region as `count` runs of `length` consecutive elements each."""
+class Runs(NamedTuple):
+    """A region as runs of `length` consecutive elements each."""
 
-    count: int
+    runs: int
     length: int
     start: int
     outer_shape: tuple[int, ...]
@@ -85,11 +82,12 @@ class Runs:
 
     def starts(self, first: int, last: int) -> NDArray[np.uint64]:
         """Return the first element of each of the runs ``first`` to ``last - 1``."""
+        if not self.outer_shape:
+            return np.array([self.start], np.uint64)
         starts = np.full(last - first, self.start, np.int64)
-        if self.outer_shape:
-            positions = np.unravel_index(np.arange(first, last), self.outer_shape)
-            for position, stride in zip(positions, self.outer_strides, strict=True):
-                starts += position * stride
+        positions = np.unravel_index(np.arange(first, last), self.outer_shape)
+        for position, stride in zip(positions, self.outer_strides, strict=True):
+            starts += position * stride
         return starts.astype(np.uint64)
 
 
