@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0; 1 if the results were printed and could not be written to the output folder; 2 for a
+        0; 1 if the results were printed but could not be written to the output folder; 2 for a
         mistake in the arguments or the data; 130 if interrupted.
 
     Raises
@@ -143,7 +143,12 @@ def _add_network_options(parser: argparse.ArgumentParser) -> None:
         metavar="digits|FILE",
         help="a .csv or .npz file with a classification problem (default: digits)",
     )
-    group.add_argument("--target", metavar="COLUMN", help="the CSV column with the labels")
+    group.add_argument(
+        "--target",
+        metavar="COLUMN",
+        help="the CSV column with the labels (default: one called target, label, labels, "
+        "class or y, or else the last)",
+    )
 
 
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
@@ -198,8 +203,12 @@ def _compare(arguments: argparse.Namespace) -> int:
             options[name] = [item for text in options[name] for item in split_commas(text)]
     if "hidden" in options:
         options["hidden"] = [_units(text) for text in options["hidden"]]
+    status = 0
     if folder is not None:
-        report.check_writable(folder)
+        try:
+            report.check_writable(folder)
+        except ArgumentError as error:  # said at once; the results are printed all the same
+            folder, status = None, _fail(f"{error}; only printing the results", EXIT_OUTPUT)
     try:
         found = compare(**options, progress=True)
     except Interrupted as interrupt:
@@ -208,7 +217,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         return _fail(str(interrupt), EXIT_INTERRUPTED)
     _print(found, as_json)
     if folder is None:
-        return 0
+        return status
     try:
         page, table = found.write(folder)
     except OSError as error:

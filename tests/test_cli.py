@@ -153,11 +153,19 @@ def test_mistakes(monkeypatch, capsys, arguments, message):
     assert out == ""
 
 
-def test_output_folder_is_tried_first(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("fastinit.lab.plan.train", None)
+def test_a_folder_that_cannot_be_written_is_reported_first(monkeypatch, tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert run(*QUICK, "--out", str(tmp_path / "file")) == 2
-    assert "cannot write into the folder" in capsys.readouterr().err
+    said_before_training = []
+    real = lab.plan.train
+
+    def train(*arguments):
+        said_before_training.append(capsys.readouterr().err)
+        return real(*arguments)
+
+    monkeypatch.setattr(lab.plan, "train", train)
+    assert run(*QUICK, "--out", str(tmp_path / "file")) == 1
+    assert "cannot write into the folder" in said_before_training[0]
+    assert "symmetric" in capsys.readouterr().out  # the results are printed all the same
 
 
 def test_results_are_printed_even_if_they_cannot_be_written(monkeypatch, tmp_path, capsys):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy
+import numpy as np
 
 from fastinit.errors import ArgumentError, ArgumentTypeError
 
@@ -27,6 +27,9 @@ TEST_SHARE = 0.25
 
 MIN_ROWS_PER_CLASS = 4
 """Fewest rows of a class, so that a quarter of them is still a row."""
+
+TARGET_NAMES = ("target", "label", "labels", "class", "y")
+"""What the column of labels may be called for it to be found."""
 
 SPLIT_SEED = 0
 """The split is always the same one: two comparisons on the same data can be compared."""
@@ -49,10 +52,10 @@ class Dataset:
     """
 
     name: str
-    x_train: numpy.ndarray
-    y_train: numpy.ndarray
-    x_test: numpy.ndarray
-    y_test: numpy.ndarray
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
     classes: tuple[str, ...]
 
     @property
@@ -62,14 +65,14 @@ class Dataset:
         That predictor answers with the class shares p, so its loss is their entropy,
         ``-sum(p log p)``: log(10) = 2.3 for ten classes of one size.
         """
-        shares = numpy.bincount(self.y_train, minlength=len(self.classes)) / self.y_train.size
+        shares = np.bincount(self.y_train, minlength=len(self.classes)) / self.y_train.size
         shares = shares[shares > 0]
-        return float(-(shares * numpy.log(shares)).sum())
+        return float(-(shares * np.log(shares)).sum())
 
     @property
     def constant_accuracy(self) -> float:
         """Test accuracy of always answering with the commonest class of the train rows."""
-        commonest = numpy.bincount(self.y_train).argmax()
+        commonest = np.bincount(self.y_train).argmax()
         return float((self.y_test == commonest).mean())
 
 
@@ -124,7 +127,8 @@ def load(source: str | Path, target: str | None = None) -> Dataset:
         ``.npz`` file has the arrays ``x`` and ``y``, and may have ``x_test`` and ``y_test``;
         without them a quarter of the rows is split off as the test.
     target : str, optional
-        The CSV column that holds the labels. Needed for CSV, refused elsewhere.
+        The CSV column that holds the labels; by default the one called target, label, labels,
+        class or y, or else the last. Refused for data that is no CSV file.
 
     Returns
     -------
@@ -192,10 +196,10 @@ def from_arrays(name: str, x: Any, y: Any, x_test: Any = None, y_test: Any = Non
     """
     from sklearn.model_selection import train_test_split
 
-    shared_scale = numpy.ndim(x) > 2
+    shared_scale = np.ndim(x) > 2
     x, y = _features(x, "x"), _labels(y, "y")
     _same_length(x, y, "x", "y")
-    classes, counts = numpy.unique(y, return_counts=True)
+    classes, counts = np.unique(y, return_counts=True)
     if len(classes) < 2:
         raise ArgumentError(
             f"{name}: at least 2 classes are needed, and every label is {_quoted(y)}"
@@ -215,9 +219,9 @@ def from_arrays(name: str, x: Any, y: Any, x_test: Any = None, y_test: Any = Non
     return Dataset(
         name=name,
         x_train=x_train,
-        y_train=numpy.searchsorted(classes, y),
+        y_train=np.searchsorted(classes, y),
         x_test=x_test,
-        y_test=numpy.searchsorted(classes, y_test),
+        y_test=np.searchsorted(classes, y_test),
         classes=tuple(str(value) for value in classes),
     )
 
@@ -230,8 +234,10 @@ def _read_csv(path: Path, target: str | None) -> Dataset:
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise ArgumentError(f"{path} cannot be read as CSV: {_one_line(error)}") from error
     columns = [str(column) for column in frame.columns]
+    name = path.name
     if target is None:
-        raise ArgumentError(f"{path}: say with target which column holds the labels: {columns}")
+        target = _likely_target(columns)
+        name += f" (labels: {target})"  # so that whoever did not say sees what was taken
     if target not in columns:
         raise ArgumentError(f"{path} has no column {target!r}; it has {columns}")
     if len(columns) == 1:
@@ -239,7 +245,13 @@ def _read_csv(path: Path, target: str | None) -> Dataset:
     for column in frame.columns:
         _check_column(path, frame[column], numeric=column != target)
     labels = frame.pop(target).to_numpy()
-    return from_arrays(path.name, frame.to_numpy(dtype=numpy.float64), labels)
+    return from_arrays(name, frame.to_numpy(dtype=np.float64), labels)
+
+
+def _likely_target(columns: list[str]) -> str:
+    """Return the one column with the name of a target, or else the last."""
+    named = [column for column in columns if column.lower() in TARGET_NAMES]
+    return named[0] if len(named) == 1 else columns[-1]
 
 
 def _check_column(path: Path, column: pandas.Series[Any], *, numeric: bool) -> None:
@@ -251,8 +263,8 @@ def _check_column(path: Path, column: pandas.Series[Any], *, numeric: bool) -> N
         raise ArgumentError(f"{path}: {_cell(column, missing)} is missing")
     if not numeric:
         return
-    numbers = pandas.to_numeric(column, errors="coerce").to_numpy(dtype=numpy.float64)
-    bad = pandas.Series(~numpy.isfinite(numbers))
+    numbers = pandas.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    bad = pandas.Series(~np.isfinite(numbers))
     if bad.any():
         value = column.iloc[int(bad.argmax())]
         raise ArgumentError(
@@ -266,7 +278,7 @@ def _cell(column: pandas.Series[Any], bad: pandas.Series[bool]) -> str:
 
 def _read_npz(path: Path) -> Dataset:
     try:
-        with numpy.load(path) as archive:
+        with np.load(path) as archive:
             found = list(archive.files)
             wanted = ("x", "y", "x_test", "y_test")
             arrays = {name: archive[name] for name in wanted if name in found}
@@ -277,28 +289,28 @@ def _read_npz(path: Path) -> Dataset:
     return from_arrays(path.name, **arrays)
 
 
-def _features(values: Any, name: str) -> numpy.ndarray:
+def _features(values: Any, name: str) -> np.ndarray:
     try:
-        x = numpy.asarray(values)
-        x = x if x.dtype.kind in "biuf" else x.astype(numpy.float64, casting="same_kind")
+        x = np.asarray(values)
+        x = x if x.dtype.kind in "biuf" else x.astype(np.float64, casting="same_kind")
     except (TypeError, ValueError) as error:
         raise ArgumentError(f"{name} must hold real numbers: {_one_line(error)}") from error
     if x.ndim < 2 or 0 in x.shape:
         raise ArgumentError(f"{name} must have the shape (rows, features), none 0, got {x.shape}")
-    x = x.reshape(len(x), -1).astype(numpy.float64)
-    bad = ~numpy.isfinite(x)
+    x = x.reshape(len(x), -1).astype(np.float64)
+    bad = ~np.isfinite(x)
     if bad.any():
-        row, column = (int(i) for i in numpy.argwhere(bad)[0])
+        row, column = (int(i) for i in np.argwhere(bad)[0])
         raise ArgumentError(
             f"{name}[{row}, {column}] is {float(x[row, column])!r}; a feature is a finite number"
         )
     return x
 
 
-def _labels(values: Any, name: str) -> numpy.ndarray:
+def _labels(values: Any, name: str) -> np.ndarray:
     import pandas
 
-    y = numpy.asarray(values)
+    y = np.asarray(values)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.ndim != 1:
@@ -310,12 +322,12 @@ def _labels(values: Any, name: str) -> numpy.ndarray:
     return y.astype(str) if y.dtype.kind == "O" else y
 
 
-def _same_length(x: numpy.ndarray, y: numpy.ndarray, x_name: str, y_name: str) -> None:
+def _same_length(x: np.ndarray, y: np.ndarray, x_name: str, y_name: str) -> None:
     if len(x) != len(y):
         raise ArgumentError(f"{x_name} has {len(x)} rows and {y_name} has {len(y)}")
 
 
-def _enough_rows(name: str, classes: numpy.ndarray, counts: numpy.ndarray) -> None:
+def _enough_rows(name: str, classes: np.ndarray, counts: np.ndarray) -> None:
     rarest = int(counts.argmin())
     if counts[rarest] < MIN_ROWS_PER_CLASS:
         raise ArgumentError(
@@ -327,34 +339,32 @@ def _enough_rows(name: str, classes: numpy.ndarray, counts: numpy.ndarray) -> No
 
 def _check_test(
     name: str,
-    x: numpy.ndarray,
-    x_test: numpy.ndarray,
-    y_test: numpy.ndarray,
-    classes: numpy.ndarray,
+    x: np.ndarray,
+    x_test: np.ndarray,
+    y_test: np.ndarray,
+    classes: np.ndarray,
 ) -> None:
     if x.shape[1] != x_test.shape[1]:
         raise ArgumentError(
             f"{name}: x has {x.shape[1]} features a row and x_test has {x_test.shape[1]}"
         )
-    unknown = ~numpy.isin(y_test, classes)
+    unknown = ~np.isin(y_test, classes)
     if unknown.any():
         raise ArgumentError(f"{name}: y_test has the label {_quoted(y_test[unknown])}, y has not")
 
 
-def _scale(
-    x_train: numpy.ndarray, x_test: numpy.ndarray, shared: bool
-) -> tuple[numpy.ndarray, numpy.ndarray]:
+def _scale(x_train: np.ndarray, x_test: np.ndarray, shared: bool) -> tuple[np.ndarray, np.ndarray]:
     """Take out the train rows' mean, feature by feature, and their standard deviation."""
     mean, std = x_train.mean(axis=0), x_train.std(axis=0)
     # A feature that is the same in every row has nothing to divide by. Its computed std may be
     # a rounding error above zero.
-    std[std <= 1e-12 * numpy.abs(x_train).max(axis=0)] = 0.0
+    std[std <= 1e-12 * np.abs(x_train).max(axis=0)] = 0.0
     if shared:
-        std[:] = numpy.sqrt(numpy.square(std).mean())
+        std[:] = np.sqrt(np.square(std).mean())
     std[std == 0] = 1.0
 
-    def scale(x: numpy.ndarray) -> numpy.ndarray:
-        return numpy.ascontiguousarray((x - mean) / std, dtype=numpy.float32)
+    def scale(x: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray((x - mean) / std, dtype=np.float32)
 
     return scale(x_train), scale(x_test)
 
@@ -364,7 +374,7 @@ def _refuse_target(target: str | None, source: str) -> None:
         raise ArgumentError(f"target {target!r} names a CSV column; {source} has none")
 
 
-def _quoted(labels: numpy.ndarray) -> str:
+def _quoted(labels: np.ndarray) -> str:
     return repr(str(labels[0]))
 
 

@@ -5,7 +5,7 @@ Everything here takes arrays and returns numbers; nothing knows of layers, runs 
 
 from __future__ import annotations
 
-import numpy
+import numpy as np
 
 __all__ = [
     "DISTINCT_TOLERANCE",
@@ -36,7 +36,7 @@ IDLE_KIND = {"relu": "dead", "sigmoid": "saturated", "tanh": "saturated"}
 BOUNDS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
 
-def root_mean_square(values: numpy.ndarray) -> float:
+def root_mean_square(values: np.ndarray) -> float:
     """Return ``sqrt(mean(values**2))``.
 
     For a gradient this is its Euclidean norm over the square root of its size, so that layers of
@@ -59,11 +59,11 @@ def root_mean_square(values: numpy.ndarray) -> float:
     >>> root_mean_square(numpy.array([[2.0, -2.0]]))
     2.0
     """
-    with numpy.errstate(all="ignore"):  # an exploding network is a result, not a fault
-        return float(numpy.sqrt(numpy.mean(numpy.square(values, dtype=numpy.float64))))
+    with np.errstate(all="ignore"):  # an exploding network is a result, not a fault
+        return float(np.sqrt(np.mean(np.square(values, dtype=np.float64))))
 
 
-def spread(activations: numpy.ndarray) -> float:
+def spread(activations: np.ndarray) -> float:
     """Return how much of the difference between rows a layer passes on.
 
     The standard deviation over the rows of each unit, root mean square over the units. A layer
@@ -84,8 +84,8 @@ def spread(activations: numpy.ndarray) -> float:
     >>> spread(numpy.array([[1.0, 5.0], [1.0, 5.0]]))
     0.0
     """
-    with numpy.errstate(all="ignore"):
-        values = activations.astype(numpy.float64)
+    with np.errstate(all="ignore"):
+        values = activations.astype(np.float64)
         return root_mean_square(values - values.mean(axis=0))
 
 
@@ -107,11 +107,11 @@ def ratio(first: float, last: float) -> float:
     >>> ratio(1.0, 4.0), ratio(0.0, 0.0)
     (0.25, nan)
     """
-    with numpy.errstate(all="ignore"):
-        return float(numpy.float64(first) / numpy.float64(last))
+    with np.errstate(all="ignore"):
+        return float(np.float64(first) / np.float64(last))
 
 
-def idle_share(activation: str, activations: list[numpy.ndarray]) -> float | None:
+def idle_share(activation: str, activations: list[np.ndarray]) -> float | None:
     """Return the share of hidden units that pass no gradient, dead or saturated.
 
     A ReLU unit is dead if it is zero on every row. A sigmoid or tanh unit is saturated if it is
@@ -140,22 +140,22 @@ def idle_share(activation: str, activations: list[numpy.ndarray]) -> float | Non
     if activation not in IDLE_KIND:
         return None
     idle = [_idle(activation, layer) for layer in activations]
-    return float(numpy.concatenate(idle).mean())
+    return float(np.concatenate(idle).mean())
 
 
-def _idle(activation: str, layer: numpy.ndarray) -> numpy.ndarray:
+def _idle(activation: str, layer: np.ndarray) -> np.ndarray:
     if activation == "relu":
-        idle = numpy.asarray((layer <= 0).all(axis=0))
+        idle = np.asarray((layer <= 0).all(axis=0))
     else:
         low, high = BOUNDS[activation]
         margin = SATURATION_MARGIN * (high - low)
         at_bound = (layer < low + margin) | (layer > high - margin)
-        idle = numpy.asarray(at_bound.mean(axis=0) > 0.5)
-    idle[~numpy.isfinite(layer).all(axis=0)] = True
+        idle = np.asarray(at_bound.mean(axis=0) > 0.5)
+    idle[~np.isfinite(layer).all(axis=0)] = True
     return idle
 
 
-def distinct_units(kernel: numpy.ndarray, bias: numpy.ndarray | None = None) -> int:
+def distinct_units(kernel: np.ndarray, bias: np.ndarray | None = None) -> int:
     """Count the units of a layer whose incoming weights differ.
 
     Two units are the same if every weight, bias included, agrees within
@@ -179,14 +179,14 @@ def distinct_units(kernel: numpy.ndarray, bias: numpy.ndarray | None = None) -> 
     >>> distinct_units(numpy.ones((3, 4))), distinct_units(numpy.eye(3))
     (1, 3)
     """
-    rows = kernel if bias is None else numpy.vstack([kernel, bias])
-    units = numpy.ascontiguousarray(rows.T, dtype=numpy.float64)
-    if not numpy.isfinite(units).all():
+    rows = kernel if bias is None else np.vstack([kernel, bias])
+    units = np.ascontiguousarray(rows.T, dtype=np.float64)
+    if not np.isfinite(units).all():
         return len(units)
-    tolerance = DISTINCT_TOLERANCE * numpy.abs(units).max()
+    tolerance = DISTINCT_TOLERANCE * np.abs(units).max()
     distinct = 0
     while len(units):
-        same = numpy.abs(units - units[0]).max(axis=1) <= tolerance
+        same = np.abs(units - units[0]).max(axis=1) <= tolerance
         units = units[~same]
         distinct += 1
     return distinct

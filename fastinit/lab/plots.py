@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
-import numpy
+import numpy as np
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
@@ -188,7 +188,7 @@ def _plot(view: View, group: comparison.Group, order: Sequence[str]) -> Plot:
             [view.values(run) for run in group.runs if run.initializer == name], view.log
         )
         _line(axes, order.index(name), *band)
-        if numpy.isnan(band[0]).all():
+        if np.isnan(band[0]).all():
             absent.append(name)
     if view.layers is None:
         axes.set_xlabel("epoch", color=INK, fontsize=10)
@@ -209,20 +209,20 @@ def _name_layers(axes: Any, names: list[str]) -> None:
     axes.set_xticks(range(0, len(names), step), names[::step])
 
 
-_Band = tuple[numpy.ndarray, numpy.ndarray, numpy.ndarray]
+_Band = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _series(runs: Sequence[tuple[float, ...]], log: bool) -> _Band:
     """Return median, least and greatest over the seeds; NaN where there is nothing to draw."""
-    table = numpy.full((len(runs), max(map(len, runs))), numpy.nan)
+    table = np.full((len(runs), max(map(len, runs))), np.nan)
     for row, values in zip(table, runs, strict=True):
         row[: len(values)] = values
-    table[~numpy.isfinite(table) | ((table <= 0) & log)] = numpy.nan
-    band = numpy.full((3, table.shape[1]), numpy.nan)
-    known = ~numpy.isnan(table).all(axis=0)  # nanmedian warns of columns without a number
-    band[0, known] = numpy.nanmedian(table[:, known], axis=0)
-    band[1, known] = numpy.nanmin(table[:, known], axis=0)
-    band[2, known] = numpy.nanmax(table[:, known], axis=0)
+    table[~np.isfinite(table) | ((table <= 0) & log)] = np.nan
+    band = np.full((3, table.shape[1]), np.nan)
+    known = ~np.isnan(table).all(axis=0)  # nanmedian warns of columns without a number
+    band[0, known] = np.nanmedian(table[:, known], axis=0)
+    band[1, known] = np.nanmin(table[:, known], axis=0)
+    band[2, known] = np.nanmax(table[:, known], axis=0)
     return band[0], band[1], band[2]
 
 
@@ -249,10 +249,8 @@ def _figure(log: bool) -> tuple[Figure, Any]:
     return figure, axes
 
 
-def _line(
-    axes: Any, index: int, middle: numpy.ndarray, low: numpy.ndarray, high: numpy.ndarray
-) -> None:
-    x = numpy.arange(len(middle))
+def _line(axes: Any, index: int, middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+    x = np.arange(len(middle))
     colour = PALETTE[index % len(PALETTE)]
     # Lines that lie on each other show their markers in turn.
     every = max(1, len(x) // 7)

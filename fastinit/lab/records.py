@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import numpy
+import numpy as np
 
 from fastinit.lab import rules
 from fastinit.lab.runs import Run
@@ -101,9 +101,9 @@ def _record(runs: Sequence[Run]) -> Record:
 
 
 def _mean_std(values: list[float]) -> tuple[float, float]:
-    with numpy.errstate(all="ignore"):  # a diverged run has an infinite or undefined loss
-        mean = float(numpy.mean(values))
-        std = float(numpy.std(values, ddof=1)) if len(values) > 1 else 0.0
+    with np.errstate(all="ignore"):  # a diverged run has an infinite or undefined loss
+        mean = float(np.mean(values))
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return mean, std
 
 

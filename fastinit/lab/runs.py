@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from fastinit import nn
@@ -201,8 +201,8 @@ def train(task: Task, data: Dataset, training: Training) -> Run:
     """
     with threadpool_limits(limits=1):
         model = _network(task, data, training)
-        rows = numpy.linspace(0, len(data.x_train) - 1, PROBE_ROWS).round().astype(numpy.intp)
-        rows = numpy.unique(rows)  # fewer train rows than probes
+        rows = np.linspace(0, len(data.x_train) - 1, PROBE_ROWS).round().astype(np.intp)
+        rows = np.unique(rows)  # fewer train rows than probes
         x, y = data.x_train[rows], data.y_train[rows]
         layers = [x] + [a for _, a in model.forward(x)]
         gradients = [kernel for kernel, _ in model.gradients(x, y)]

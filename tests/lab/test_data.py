@@ -98,6 +98,18 @@ def test_csv_with_classes_as_text(csv):
     assert data.x_train.shape == (9, 2)
 
 
+@pytest.mark.parametrize(
+    ("header", "label"),
+    [("size,weight,kind", "kind"), ("size,Label,kind", "Label"), ("y,target,kind", "kind")],
+)
+def test_the_likely_column_of_labels(csv, header, label):
+    columns = [range(ROWS), [i % 2 for i in range(ROWS)], [i % 3 for i in range(ROWS)]]
+    lines = [",".join(map(str, row)) for row in zip(*columns, strict=True)]
+    data = load_data(csv(header, *lines))
+    assert data.name == f"data.csv (labels: {label})"
+    assert len(data.classes) == (2 if label == "Label" else 3)
+
+
 def test_csv_with_classes_as_numbers(csv):
     data = load_data(csv("label,a", *[f"{i % 3},{i}" for i in range(ROWS)]), "label")
     assert data.classes == ("0", "1", "2")
@@ -106,7 +118,6 @@ def test_csv_with_classes_as_numbers(csv):
 @pytest.mark.parametrize(
     ("lines", "target", "message"),
     [
-        (LINES, None, r"which column holds the labels: \['size', 'weight', 'kind'\]"),
         (LINES, "sort", r"no column 'sort'; it has \['size', 'weight', 'kind'\]"),
         (["1,,x", *LINES], "kind", r"row 1, column 'weight', is missing"),
         ([*LINES, "1,2.5,"], "kind", r"row 13, column 'kind', is missing"),
