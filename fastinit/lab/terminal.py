@@ -90,7 +90,7 @@ def text(found: comparison.Comparison, width: int) -> str:
 
 
 def track(runs: Iterable[Run], total: int) -> Iterator[Run]:
-    """Yield the runs behind a progress bar on stderr.
+    """Yield the runs behind a progress bar on stderr, if that is a terminal.
 
     Parameters
     ----------
@@ -103,6 +103,9 @@ def track(runs: Iterable[Run], total: int) -> Iterator[Run]:
     Run
     """
     console = Console(stderr=True)
+    if not console.is_terminal:  # a log has no use for a bar
+        yield from runs
+        return
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -111,7 +114,6 @@ def track(runs: Iterable[Run], total: int) -> Iterator[Run]:
         TimeElapsedColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
     )
     with progress:
         bar = progress.add_task(STARTING, total=total)
