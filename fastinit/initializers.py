@@ -119,6 +119,8 @@ class Initializer(ABC):
         """
         sizes = as_shape(shape)
         law = self.distribution(sizes)
+        if not isinstance(law, Distribution):
+            raise ArgumentTypeError(f"{self!r}.distribution returned {law!r}, no Distribution")
         region = region_of(sizes, index)
         target = _target(region.shape, dtype, out)
         fill(target, law, int(make_key(seed)), region.start, region.strides)

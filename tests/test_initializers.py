@@ -117,6 +117,11 @@ class Halves(fastinit.Initializer):
         return Normal(0.0, self.scale / 2)
 
 
+class Wrong(fastinit.Initializer):
+    def distribution(self, shape):
+        return 0.5
+
+
 def checkerboard(shape, *, seed, dtype):
     assert isinstance(seed, fastinit.Key)
     return (np.indices(shape).sum(axis=0) % 2).astype(dtype)
@@ -158,6 +163,8 @@ def test_a_users_own_class_and_function_work_like_names():
         fastinit.register("my init", Halves)
     with pytest.raises(ArgumentTypeError, match="got 5"):
         fastinit.register("five", 5)
+    with pytest.raises(ArgumentTypeError, match=r"returned 0\.5, no Distribution"):
+        Wrong()((2, 2))
     with pytest.raises(ArgumentError, match=r"returned shape \(1,\), expected \(2, 2\)"):
         fastinit.get(lambda shape, *, seed, dtype: np.zeros(1))((2, 2))
 

@@ -8,6 +8,3 @@ a loop over the lanes computes and stores whole SIMD vectors.
 
 LANES = 16
 TILE = 4 * LANES
-# How many tiles a kernel works on at once; for speed, not part of the stream. The words fill half
-# of a small L1 cache, and the cost of starting a block (a fifth of a microsecond) is spread enough.
-BLOCK_TILES = 128
