@@ -33,10 +33,10 @@ WEYL_0, WEYL_1 = U64(0x9E3779B9), U64(0xBB67AE85)
 LOW, HALF_WORD = U64(0xFFFFFFFF), U64(32)
 LANES_U, TILE_U = U64(LANES), U64(TILE)
 
-# How many tiles are worked on at once: their words fill half of a small L1 cache, and the cost of
-# starting a block (a fifth of a microsecond) is spread enough.
-BLOCK_TILES = 128
-BLOCK = BLOCK_TILES * TILE
+# How many elements are worked on at once: enough to spread the cost of starting a block (a fifth of
+# a microsecond), and few enough for the words, where there are any, to stay in the first cache.
+BLOCK = 128 * TILE
+BLOCK_WITHOUT_WORDS = 1024 * TILE
 
 
 @_inline
@@ -477,12 +477,13 @@ def _blocks(out, starts, edge):
     written there; of one that sticks out, `edge` is to receive it and what the row needs is copied.
     """
     length = out.shape[1]
+    most_tiles = edge.size // TILE
     for run in range(out.shape[0]):
         row = out[run]
         tile = starts[run] // TILE_U
         position = -I64(starts[run] % TILE_U)
         while position < length:
-            tiles = min(BLOCK_TILES, (length - position + TILE - 1) // TILE)
+            tiles = min(most_tiles, (length - position + TILE - 1) // TILE)
             end = position + tiles * TILE
             if position >= 0 and end <= length:
                 yield row, U64(position), tile, tiles
@@ -495,8 +496,9 @@ def _blocks(out, starts, edge):
 
 
 @_template
-def _scratch(out):
-    return np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32), np.empty(BLOCK, out.dtype)
+def _scratch(out, most, dtype):
+    """Return scratch for a block: no more than a row can touch, so that short rows stay cheap."""
+    return np.empty(min(most, (out.shape[1] // TILE + 2) * TILE), dtype)
 
 
 # ---------------------------------------------------------------- entry points
@@ -506,69 +508,78 @@ def _scratch(out):
 
 @_jit
 def uniform_float32(out, key, starts, parameters):
-    edge = np.empty(BLOCK, out.dtype)
+    edge = _scratch(out, BLOCK_WITHOUT_WORDS, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
         _uniform_tiles32(target, offset, key, tile, tiles, parameters)
 
 
 @_jit
 def uniform_float64(out, key, starts, parameters):
-    words, more, edge = _scratch(out)
+    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
+    edge = _scratch(out, BLOCK, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
         _uniform_tiles64(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def normal_float32(out, key, starts, parameters):
-    words, more, edge = _scratch(out)
+    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
+    edge = _scratch(out, BLOCK, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
         _normal_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def normal_float64(out, key, starts, parameters):
-    words, more, edge = _scratch(out)
+    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
+    edge = _scratch(out, BLOCK, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
         _normal_tiles64(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def truncated_central_float32(out, key, starts, parameters):
-    words, more, edge = _scratch(out)
+    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
+    edge = _scratch(out, BLOCK, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
         _central_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def truncated_central_float64(out, key, starts, parameters):
-    words, more, edge = _scratch(out)
+    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
+    edge = _scratch(out, BLOCK, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
         _central_tiles64(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def truncated_wide_float32(out, key, starts, parameters):
-    words, more, edge = _scratch(out)
+    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
+    edge = _scratch(out, BLOCK, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
         _wide_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def truncated_wide_float64(out, key, starts, parameters):
-    words, more, edge = _scratch(out)
+    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
+    edge = _scratch(out, BLOCK, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
         _wide_tiles64(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def truncated_far_float32(out, key, starts, parameters):
-    words, more, edge = _scratch(out)
+    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
+    edge = _scratch(out, BLOCK, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
         _far_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
 @_jit
 def truncated_far_float64(out, key, starts, parameters):
-    words, more, edge = _scratch(out)
+    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
+    edge = _scratch(out, BLOCK, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
         _far_tiles64(target, offset, key, tile, tiles, parameters, words, more)
