@@ -589,8 +589,8 @@ def variance_scaling(
     --------
     >>> import fastinit
     >>> w = fastinit.variance_scaling((400, 300), 2.0, "fan_out", "uniform", seed=0)
-    >>> abs(w.std() / (2.0 / 300) ** 0.5 - 1) < 0.02
-    np.True_
+    >>> bool(abs(w.std() / (2.0 / 300) ** 0.5 - 1) < 0.02)
+    True
     """
     rule = VarianceScaling(scale, mode, distribution, in_axis, out_axis, batch_axis)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)

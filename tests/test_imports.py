@@ -15,7 +15,7 @@ CATALOGUE = {"keys", "fans", "gains", "initializers", "registry"}
 ALLOWED = {
     "errors": set(),
     "sampling": {"errors"},
-    "kernels": {"errors", "sampling", "fans"},
+    "kernels": {"errors", "sampling", "fans", "keys"},
     **{name: {"errors", "sampling", *CATALOGUE} for name in CATALOGUE},
     "nn": {"errors", "sampling", "kernels", *CATALOGUE, "fastinit"},
     "lab": {"errors", "sampling", "kernels", "nn", *CATALOGUE, "fastinit"},

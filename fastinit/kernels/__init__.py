@@ -5,6 +5,7 @@ and writes its results into arrays that you give, so a loop over batches allocat
 compiles a kernel at the first call with new array types and keeps the machine code on disk.
 """
 
+from fastinit.kernels import draws
 from fastinit.kernels.activations import (
     leaky_relu,
     leaky_relu_backward,
@@ -34,6 +35,7 @@ __all__ = [
     "dense_backward",
     "dense_backward_parameters",
     "dense_forward",
+    "draws",
     "leaky_relu",
     "leaky_relu_backward",
     "linear",

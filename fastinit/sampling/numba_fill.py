@@ -18,6 +18,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from fastinit.sampling.distributions import Uniform
 from fastinit.sampling.layout import LANES, TILE
 
 U32, U64, I32, I64, F32, F64 = np.uint32, np.uint64, np.int32, np.int64, np.float32, np.float64
@@ -69,6 +70,10 @@ def _words(words, key, plane, first_tile, tiles):
 
 
 VALUE_PLANE, REFINEMENT_PLANE = U64(0), U64(1)
+
+# (center, half_width) of draws from [0, 1)
+STANDARD_UNIFORM_32 = Uniform(0.0, 1.0).plan(np.dtype(np.float32))[1]
+STANDARD_UNIFORM_64 = Uniform(0.0, 1.0).plan(np.dtype(np.float64))[1]
 
 # ---------------------------------------------------------------- elementary functions
 
@@ -583,3 +588,50 @@ def truncated_far_float64(out, key, starts, parameters):
     edge = _scratch(out, BLOCK, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
         _far_tiles64(target, offset, key, tile, tiles, parameters, words, more)
+
+
+# ---------------------------------------------------------------- single elements
+# For code that is itself compiled: one element costs a block of the generator, some 20 ns.
+
+
+@_inline
+def _block_of(key, plane, i):
+    """Return the four words of the block that element i belongs to, and which is its own."""
+    place = i % TILE_U
+    counter = (i // TILE_U) * LANES_U + place % LANES_U
+    k0, k1 = key & LOW, key >> HALF_WORD
+    return _philox(counter, counter >> HALF_WORD, plane, U64(0), k0, k1), place // LANES_U
+
+
+@_inline
+def _word(words, which):
+    low = words[1] if which == U64(1) else words[0]
+    high = words[3] if which == U64(3) else words[2]
+    return U32(high if which > U64(1) else low)
+
+
+@_jit
+def bits(key, i):
+    """Return the random word of element i: 32 bits, from which its value in float32 is made."""
+    words, which = _block_of(U64(key), VALUE_PLANE, U64(i))
+    return _word(words, which)
+
+
+@_jit
+def uniform(key, i):
+    """Return element i of the tensor of draws from [0, 1), in float64."""
+    words, which = _block_of(U64(key), VALUE_PLANE, U64(i))
+    more, _ = _block_of(U64(key), REFINEMENT_PLANE, U64(i))
+    signed = F64(I32(_word(words, which))) + F64(_odd(_word(more, which))) * TWO_M32
+    return STANDARD_UNIFORM_64[0] + signed * STANDARD_UNIFORM_64[1]
+
+
+@_jit
+def normal(key, i):
+    """Return element i of the tensor of standard normal draws, in float64."""
+    words, which = _block_of(U64(key), VALUE_PLANE, U64(i))
+    more, _ = _block_of(U64(key), REFINEMENT_PLANE, U64(i))
+    first = which & ~U64(1)
+    radius = _radius64(_word(words, first), _word(more, first))
+    x, y = _direction64(_word(words, first + U64(1)), _word(more, first + U64(1)))
+    return radius * (x if which == first else y)

@@ -49,7 +49,7 @@ def test_a_compiled_loop_equals_the_same_loop_in_python():
     assert compiled[-1] < 0.2
 
 
-@pytest.mark.parametrize("name", kernels.__all__)
+@pytest.mark.parametrize("name", [name for name in kernels.__all__ if name != "draws"])
 def test_examples(name):
     examples = doctest.DocTestParser().get_doctest(
         inspect.getdoc(getattr(kernels, name)), {}, name, None, None

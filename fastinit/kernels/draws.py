@@ -1,0 +1,125 @@
+"""Random values inside compiled code: the same ones as from Python.
+
+Element ``i`` of the tensor of a key depends on nothing but ``(key, i)``, so a loop may draw what
+it needs when it needs it, on any thread, and draw it again later. A `fastinit.Key` can be passed to
+any compiled function; there it is a ``uint64``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.core import types
+from numba.core.errors import TypingError
+from numba.extending import overload, typeof_impl
+
+from fastinit.errors import ArgumentError
+from fastinit.kernels.jit import FloatArray
+from fastinit.keys import Key
+from fastinit.sampling import Normal, Uniform, fill, numba_fill
+from fastinit.sampling.numba_fill import bits, normal, uniform
+
+__all__ = ["bits", "fill_normal", "fill_uniform", "normal", "uniform"]
+
+
+@typeof_impl.register(Key)
+def _type_of_a_key(value: Key, context: Any) -> types.Type:
+    return types.uint64
+
+
+def fill_uniform(out: FloatArray, key: int | Key, start: int = 0) -> None:
+    """Fill `out` with draws from [0, 1): the elements start, start + 1, ... of the tensor of `key`.
+
+    In compiled code on the calling thread; called from Python, on all, as `fastinit.uniform`.
+
+    Parameters
+    ----------
+    out : ndarray of float32 or float64
+        Overwritten, in C order; in compiled code it must be C-contiguous.
+    key : Key or int
+        64 bits.
+    start : int, default 0
+        Which element of the tensor comes first.
+
+    Examples
+    --------
+    >>> import numba, numpy, fastinit
+    >>> from fastinit.kernels import draws
+    >>> @numba.njit
+    ... def noisy(x, key):
+    ...     noise = numpy.empty_like(x)
+    ...     draws.fill_uniform(noise, key)
+    ...     return x + noise
+    >>> key = fastinit.key(0, "noise")
+    >>> expected = fastinit.uniform(5, 0.0, 1.0, seed=key)
+    >>> bool((noisy(numpy.zeros(5, numpy.float32), key) == expected).all())
+    True
+    """
+    fill(out, Uniform(0.0, 1.0), int(key), _start(start))
+
+
+def fill_normal(out: FloatArray, key: int | Key, start: int = 0) -> None:
+    """Fill `out` with standard normal draws; otherwise as `fill_uniform`.
+
+    Parameters
+    ----------
+    out : ndarray of float32 or float64
+        Overwritten, in C order; in compiled code it must be C-contiguous.
+    key : Key or int
+        64 bits.
+    start : int, default 0
+        Which element of the tensor comes first.
+
+    Examples
+    --------
+    >>> import numpy, fastinit
+    >>> from fastinit.kernels import draws
+    >>> out = numpy.empty(5)
+    >>> draws.fill_normal(out, fastinit.key(0), start=10)
+    >>> whole = fastinit.normal(15, 0.0, 1.0, seed=fastinit.key(0), dtype=numpy.float64)
+    >>> bool((out == whole[10:]).all())
+    True
+    """
+    fill(out, Normal(0.0, 1.0), int(key), _start(start))
+
+
+def _start(start: int) -> int:
+    if start < 0:
+        raise ArgumentError(f"start must not be negative, got {start}")
+    return start
+
+
+_STANDARD_NORMAL = {"float32": (np.float32(0), np.float32(1)), "float64": (0.0, 1.0)}
+_STANDARD_UNIFORM = {
+    "float32": numba_fill.STANDARD_UNIFORM_32,
+    "float64": numba_fill.STANDARD_UNIFORM_64,
+}
+
+
+def _compiled_fill(name: str, out: Any, parameters: dict[str, Any]) -> Any:
+    """Return what Numba compiles in the place of a fill of an array of the type `out`."""
+    if not (isinstance(out, types.Array) and str(out.dtype) in parameters):
+        raise TypingError(f"fill_{name}: out must be a float32 or float64 array, got {out}")
+    if out.layout != "C":
+        raise TypingError(f"fill_{name}: out must be C-contiguous, got {out}")
+    kernel = getattr(numba_fill, f"{name}_{out.dtype}")
+    numbers = parameters[str(out.dtype)]
+
+    def implementation(out, key, start=0):
+        if start < 0:
+            raise ArgumentError("start must not be negative")
+        rows, starts = out.reshape((1, out.size)), np.full(1, np.uint64(start))
+        kernel(rows, np.uint64(key), starts, numbers)
+
+    return implementation
+
+
+@overload(fill_uniform)
+def _fill_uniform(out, key, start=0):
+    return _compiled_fill("uniform", out, _STANDARD_UNIFORM)
+
+
+@overload(fill_normal)
+def _fill_normal(out, key, start=0):
+    return _compiled_fill("normal", out, _STANDARD_NORMAL)
