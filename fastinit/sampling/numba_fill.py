@@ -15,17 +15,13 @@ one carries a wraparound test; every 32-bit integer result is cast back, since N
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from fastinit.sampling.distributions import Uniform
+from fastinit.sampling.jit import cached, inlined, template
 from fastinit.sampling.layout import LANES, TILE
 
 U32, U64, I32, I64, F32, F64 = np.uint32, np.uint64, np.int32, np.int64, np.float32, np.float64
-
-_jit = numba.njit(nogil=True, error_model="numpy", cache=True)
-_inline = numba.njit(nogil=True, error_model="numpy", inline="always")
-_template = numba.njit(nogil=True, error_model="numpy")
 
 # ---------------------------------------------------------------- generator
 
@@ -40,7 +36,7 @@ BLOCK = 128 * TILE
 BLOCK_WITHOUT_WORDS = 1024 * TILE
 
 
-@_inline
+@inlined
 def _philox(c0, c1, c2, c3, k0, k1):
     """Philox4x32-10. Only the lower 32 bits of the four results are the words."""
     for _ in range(10):
@@ -52,7 +48,7 @@ def _philox(c0, c1, c2, c3, k0, k1):
     return c0, c1, c2, c3
 
 
-@_template
+@template
 def _words(words, key, plane, first_tile, tiles):
     """Write the words of some tiles: word w of lane l of a tile stands at w * LANES + l."""
     k0, k1 = key & LOW, key >> HALF_WORD
@@ -154,7 +150,7 @@ ONE_BITS_32, ROOT_HALF_BITS_32 = I32(0x3F800000), I32(0x3F3504F3)
 ROOT_HALF_BITS_64 = I64(0x3FE6A09E667F3BCD)
 
 
-@_inline
+@inlined
 def _horner(x, coefficients):
     value = coefficients[len(coefficients) - 1]
     for k in range(len(coefficients) - 2, -1, -1):
@@ -162,13 +158,13 @@ def _horner(x, coefficients):
     return value
 
 
-@_inline
+@inlined
 def _odd(word):
     """Signed odd integer nearest a word: symmetric about zero, never zero, 31 random bits."""
     return I32(I32(U32(word)) | I32(1))
 
 
-@_inline
+@inlined
 def _fold(word):
     """Sign mask (-1 below the median, 0 above) and odd distance to the nearer end, in 2^-32."""
     below = I32(I32(U32(word)) >> I32(31))
@@ -176,7 +172,7 @@ def _fold(word):
     return below, distance
 
 
-@_inline
+@inlined
 def _log32(y, rest):
     """log(y + rest) for y in (0, 1] and a rest below its last place."""
     bits = F32(y).view(I32)
@@ -188,7 +184,7 @@ def _log32(y, rest):
     return log1p + F32(exponent) * LN2_32
 
 
-@_inline
+@inlined
 def _log64(y, rest):
     """As _log32, through log(1+g) = 2 atanh(g / (2+g))."""
     bits = F64(y).view(I64)
@@ -202,7 +198,7 @@ def _log64(y, rest):
     return log1p + F64(I32(exponent)) * LN2_64
 
 
-@_inline
+@inlined
 def _uniform_parts32(word):
     """Sign mask, p in (0, 1/2], and y + rest = u in (0, 1): p = min(u, 1-u), none loses bits."""
     below, distance = _fold(word)
@@ -212,7 +208,7 @@ def _uniform_parts32(word):
     return below, p, abs(signed), (end - signed) - p
 
 
-@_inline
+@inlined
 def _uniform_parts64(word, refinement):
     """As _uniform_parts32, with 32 more bits below the first."""
     below, distance = _fold(word)
@@ -222,26 +218,26 @@ def _uniform_parts64(word, refinement):
     return below, p, abs(signed), (end - signed) - p
 
 
-@_inline
+@inlined
 def _radius32(word):
     """sqrt(-2 log u), the length of a pair of normals."""
     _, _, y, rest = _uniform_parts32(word)
     return np.sqrt(F32(-2) * _log32(y, rest))
 
 
-@_inline
+@inlined
 def _radius64(word, refinement):
     _, _, y, rest = _uniform_parts64(word, refinement)
     return np.sqrt(F64(-2) * _log64(y, rest))
 
 
-@_inline
+@inlined
 def _angle(word):
     """Thirty bits of a quarter turn about zero, as an odd multiple of 2^-30."""
     return I32(U32(U32(word) << U32(2)) | U32(2))
 
 
-@_inline
+@inlined
 def _direction32(word):
     """Point on the unit circle: an angle within a quarter turn, a sign and a swap."""
     t = F32(_angle(word)) * F32(TWO_M31)
@@ -252,7 +248,7 @@ def _direction32(word):
     return (sine if swap else cosine), (cosine if swap else sine)
 
 
-@_inline
+@inlined
 def _direction64(word, refinement):
     t = (F64(_angle(word)) + F64(2) * (F64(_odd(refinement)) * TWO_M31)) * TWO_M31
     square = t * t
@@ -263,7 +259,7 @@ def _direction64(word, refinement):
     return (sine if swap else cosine), (cosine if swap else sine)
 
 
-@_inline
+@inlined
 def _clip(x, low, high):
     x = low if x < low else x
     return high if x > high else x
@@ -274,7 +270,7 @@ def _clip(x, low, high):
 # With z = 1 - 2q, t = CENTRE_Z2 - z^2 is computed from q: no cancellation where it would matter.
 
 
-@_inline
+@inlined
 def _central_quantile32(q):
     """Return the quantile within two standard deviations."""
     z = (F32(0.5) - q) * F32(2)
@@ -282,14 +278,14 @@ def _central_quantile32(q):
     return z * (F32(MIDDLE) + _horner(t, CENTRE32_P) / _horner(t, CENTRE32_Q))
 
 
-@_inline
+@inlined
 def _central_quantile64(q):
     z = (F64(0.5) - q) * F64(2)
     t = F64(4) * q * (F64(1) - q) - F64(1 - CENTRE_Z2)
     return z * (F64(MIDDLE) + _horner(t, CENTRE64_P) / _horner(t, CENTRE64_Q))
 
 
-@_inline
+@inlined
 def _upper_quantile32(q):
     """Return any quantile: the centre's formula or the tail's, and no branch."""
     r = np.sqrt(F32(-2) * _log32(q, F32(0)))
@@ -298,7 +294,7 @@ def _upper_quantile32(q):
     return _central_quantile32(q) if q > F32(TAIL_MASS) else tail
 
 
-@_inline
+@inlined
 def _upper_quantile64(q):
     r = np.sqrt(F64(-2) * _log64(q, F64(0)))
     s = r - F64(TAIL_START)
@@ -306,7 +302,7 @@ def _upper_quantile64(q):
     return _central_quantile64(q) if q > F64(TAIL_MASS) else tail
 
 
-@_inline
+@inlined
 def _far_excess(u, start, ratio, drop):
     """Excess over `start` (>= 5) at which the upper tail has fallen to ratio + u * drop of its own.
 
@@ -330,7 +326,7 @@ def _far_excess(u, start, ratio, drop):
 # Each writes tiles * TILE values of one distribution to out[offset:]; words and more are scratch.
 
 
-@_template
+@template
 def _uniform_tiles32(out, offset, key, tile, tiles, parameters):
     # The one fused loop: next to no arithmetic per word, so a pass over scratch would show.
     center, half_width = parameters
@@ -348,7 +344,7 @@ def _uniform_tiles32(out, offset, key, tile, tiles, parameters):
             out[i + U64(3) * LANES_U] = center + F32(I32(U32(w3))) * half_width
 
 
-@_template
+@template
 def _uniform_tiles64(out, offset, key, tile, tiles, parameters, words, more):
     center, half_width = parameters
     _words(words, key, VALUE_PLANE, tile, tiles)
@@ -358,7 +354,7 @@ def _uniform_tiles64(out, offset, key, tile, tiles, parameters, words, more):
         out[offset + i] = center + signed * half_width
 
 
-@_template
+@template
 def _normal_tiles32(out, offset, key, tile, tiles, parameters, words, more):
     mean, std = parameters
     _words(words, key, VALUE_PLANE, tile, tiles)
@@ -373,7 +369,7 @@ def _normal_tiles32(out, offset, key, tile, tiles, parameters, words, more):
             out[offset + b + i] = mean + std * (radius * y)
 
 
-@_template
+@template
 def _normal_tiles64(out, offset, key, tile, tiles, parameters, words, more):
     mean, std = parameters
     _words(words, key, VALUE_PLANE, tile, tiles)
@@ -389,7 +385,7 @@ def _normal_tiles64(out, offset, key, tile, tiles, parameters, words, more):
             out[offset + b + i] = mean + std * (radius * y)
 
 
-@_inline
+@inlined
 def _nearer_tail(parts, parameters, half):
     """Sign of a draw between the bounds, and its tail mass q <= 1/2 on that side of the mean.
 
@@ -405,7 +401,7 @@ def _nearer_tail(parts, parameters, half):
     return negative != past_mean, ((half - q) + half if past_mean else q)
 
 
-@_template
+@template
 def _central_tiles32(out, offset, key, tile, tiles, parameters, words, more):
     """Truncated normal within two standard deviations: no tail, so no logarithm."""
     mean, std, _, _, _, _, low, high = parameters
@@ -416,7 +412,7 @@ def _central_tiles32(out, offset, key, tile, tiles, parameters, words, more):
         out[offset + i] = _clip(mean + std * (-x if negative else x), low, high)
 
 
-@_template
+@template
 def _wide_tiles32(out, offset, key, tile, tiles, parameters, words, more):
     """Truncated normal with any bounds but far ones."""
     mean, std, _, _, _, _, low, high = parameters
@@ -427,7 +423,7 @@ def _wide_tiles32(out, offset, key, tile, tiles, parameters, words, more):
         out[offset + i] = _clip(mean + std * (-x if negative else x), low, high)
 
 
-@_template
+@template
 def _central_tiles64(out, offset, key, tile, tiles, parameters, words, more):
     mean, std, _, _, _, _, low, high = parameters
     _words(words, key, VALUE_PLANE, tile, tiles)
@@ -438,7 +434,7 @@ def _central_tiles64(out, offset, key, tile, tiles, parameters, words, more):
         out[offset + i] = _clip(mean + std * (-x if negative else x), low, high)
 
 
-@_template
+@template
 def _wide_tiles64(out, offset, key, tile, tiles, parameters, words, more):
     mean, std, _, _, _, _, low, high = parameters
     _words(words, key, VALUE_PLANE, tile, tiles)
@@ -449,7 +445,7 @@ def _wide_tiles64(out, offset, key, tile, tiles, parameters, words, more):
         out[offset + i] = _clip(mean + std * (-x if negative else x), low, high)
 
 
-@_template
+@template
 def _far_tiles32(out, offset, key, tile, tiles, parameters, words, more):
     """Both bounds beyond five standard deviations; rare, so in float64 whatever the output."""
     mean, std, start, ratio, drop, low, high = parameters
@@ -460,7 +456,7 @@ def _far_tiles32(out, offset, key, tile, tiles, parameters, words, more):
         out[offset + i] = F32(_clip(mean + std * x, low, high))
 
 
-@_template
+@template
 def _far_tiles64(out, offset, key, tile, tiles, parameters, words, more):
     mean, std, start, ratio, drop, low, high = parameters
     _words(words, key, VALUE_PLANE, tile, tiles)
@@ -474,7 +470,7 @@ def _far_tiles64(out, offset, key, tile, tiles, parameters, words, more):
 # ---------------------------------------------------------------- the driver
 
 
-@_template
+@template
 def _blocks(out, starts, edge):
     """Yield (target, offset, tile, tiles) for each block of tiles that the rows of out touch.
 
@@ -500,7 +496,7 @@ def _blocks(out, starts, edge):
             tile += U64(tiles)
 
 
-@_template
+@template
 def _scratch(out, most, dtype):
     """Return scratch for a block: no more than a row can touch, so that short rows stay cheap."""
     return np.empty(min(most, (out.shape[1] // TILE + 2) * TILE), dtype)
@@ -511,14 +507,14 @@ def _scratch(out, most, dtype):
 # scalars, in the dtype of out but for the far tail, whose are float64.
 
 
-@_jit
+@cached
 def uniform_float32(out, key, starts, parameters):
     edge = _scratch(out, BLOCK_WITHOUT_WORDS, out.dtype)
     for target, offset, tile, tiles in _blocks(out, starts, edge):
         _uniform_tiles32(target, offset, key, tile, tiles, parameters)
 
 
-@_jit
+@cached
 def uniform_float64(out, key, starts, parameters):
     words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
     edge = _scratch(out, BLOCK, out.dtype)
@@ -526,7 +522,7 @@ def uniform_float64(out, key, starts, parameters):
         _uniform_tiles64(target, offset, key, tile, tiles, parameters, words, more)
 
 
-@_jit
+@cached
 def normal_float32(out, key, starts, parameters):
     words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
     edge = _scratch(out, BLOCK, out.dtype)
@@ -534,7 +530,7 @@ def normal_float32(out, key, starts, parameters):
         _normal_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
-@_jit
+@cached
 def normal_float64(out, key, starts, parameters):
     words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
     edge = _scratch(out, BLOCK, out.dtype)
@@ -542,7 +538,7 @@ def normal_float64(out, key, starts, parameters):
         _normal_tiles64(target, offset, key, tile, tiles, parameters, words, more)
 
 
-@_jit
+@cached
 def truncated_central_float32(out, key, starts, parameters):
     words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
     edge = _scratch(out, BLOCK, out.dtype)
@@ -550,7 +546,7 @@ def truncated_central_float32(out, key, starts, parameters):
         _central_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
-@_jit
+@cached
 def truncated_central_float64(out, key, starts, parameters):
     words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
     edge = _scratch(out, BLOCK, out.dtype)
@@ -558,7 +554,7 @@ def truncated_central_float64(out, key, starts, parameters):
         _central_tiles64(target, offset, key, tile, tiles, parameters, words, more)
 
 
-@_jit
+@cached
 def truncated_wide_float32(out, key, starts, parameters):
     words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
     edge = _scratch(out, BLOCK, out.dtype)
@@ -566,7 +562,7 @@ def truncated_wide_float32(out, key, starts, parameters):
         _wide_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
-@_jit
+@cached
 def truncated_wide_float64(out, key, starts, parameters):
     words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
     edge = _scratch(out, BLOCK, out.dtype)
@@ -574,7 +570,7 @@ def truncated_wide_float64(out, key, starts, parameters):
         _wide_tiles64(target, offset, key, tile, tiles, parameters, words, more)
 
 
-@_jit
+@cached
 def truncated_far_float32(out, key, starts, parameters):
     words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
     edge = _scratch(out, BLOCK, out.dtype)
@@ -582,7 +578,7 @@ def truncated_far_float32(out, key, starts, parameters):
         _far_tiles32(target, offset, key, tile, tiles, parameters, words, more)
 
 
-@_jit
+@cached
 def truncated_far_float64(out, key, starts, parameters):
     words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
     edge = _scratch(out, BLOCK, out.dtype)
@@ -594,7 +590,7 @@ def truncated_far_float64(out, key, starts, parameters):
 # For code that is itself compiled: one element costs a block of the generator, some 20 ns.
 
 
-@_inline
+@inlined
 def _block_of(key, plane, i):
     """Return the four words of the block that element i belongs to, and which is its own."""
     place = i % TILE_U
@@ -603,21 +599,21 @@ def _block_of(key, plane, i):
     return _philox(counter, counter >> HALF_WORD, plane, U64(0), k0, k1), place // LANES_U
 
 
-@_inline
+@inlined
 def _word(words, which):
     low = words[1] if which == U64(1) else words[0]
     high = words[3] if which == U64(3) else words[2]
     return U32(high if which > U64(1) else low)
 
 
-@_jit
+@cached
 def bits(key, i):
     """Return the random word of element i: 32 bits, from which its value in float32 is made."""
     words, which = _block_of(U64(key), VALUE_PLANE, U64(i))
     return _word(words, which)
 
 
-@_jit
+@cached
 def uniform(key, i):
     """Return element i of the tensor of draws from [0, 1), in float64."""
     words, which = _block_of(U64(key), VALUE_PLANE, U64(i))
@@ -626,7 +622,7 @@ def uniform(key, i):
     return STANDARD_UNIFORM_64[0] + signed * STANDARD_UNIFORM_64[1]
 
 
-@_jit
+@cached
 def normal(key, i):
     """Return element i of the tensor of standard normal draws, in float64."""
     words, which = _block_of(U64(key), VALUE_PLANE, U64(i))

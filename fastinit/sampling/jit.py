@@ -1,0 +1,42 @@
+"""The one place where Numba's options are set.
+
+``nogil`` lets threads run kernels side by side. NumPy's error model makes a division by zero yield
+an infinity or a NaN, not an exception. Never ``parallel=True`` (its pools abort when two Python
+threads enter at once, or in a forked child), never eager signatures (a second at import), no
+``fastmath`` (the order of additions is part of the result).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+
+__all__ = ["cached", "inlined", "template"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+
+
+def cached(function: Function) -> Function:
+    """Compile at the first call with new types, and keep the machine code between processes.
+
+    Where there is no folder to keep it in (a read-only installation without a home directory), it
+    is compiled in every process.
+    """
+    try:
+        return cast(Function, numba.njit(cache=True, **_OPTIONS)(function))
+    except RuntimeError:
+        return cast(Function, numba.njit(**_OPTIONS)(function))
+
+
+def template(function: Function) -> Function:
+    """Compile as a part of the compiled functions that call it."""
+    return cast(Function, numba.njit(**_OPTIONS)(function))
+
+
+def inlined(function: Function) -> Function:
+    """Copy into the compiled functions that call it, before they are typed."""
+    return cast(Function, numba.njit(inline="always", **_OPTIONS)(function))
