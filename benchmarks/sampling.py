@@ -119,8 +119,8 @@ def table(results: dict[str, Any]) -> str:
     lines = [
         f"Nanoseconds per element, {results['elements'] // 2**20} Mi elements into one buffer, "
         f"against NumPy {results['numpy']}\n(PCG64 where nothing is said, one thread as ever; "
-        f"fastinit: {results['threads']} threads; {results['processor']}). NumPy has no truncated "
-        "normal:\nits normals are redrawn until all lie within two standard deviations.\n",
+        f"fastinit: {results['threads']} threads; {results['processor']}).\nNumPy has no "
+        "truncated normal: its normals are redrawn until all lie within +-2 sigma.\n",
         "| fill | NumPy | fastinit | ratio | NumPy, float64 | fastinit | ratio |",
         "|---|---|---|---|---|---|---|",
     ]
