@@ -161,7 +161,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         dest="learning_rate",
         type=float,
         metavar="RATE",
-        help="learning rate (default: 0.03 for sgd, 0.001 for adam)",
+        help="learning rate (default: 0.01 for sgd, 0.001 for adam)",
     )
     group.add_argument("--seeds", type=int, metavar="N", help="runs of each network (default: 3)")
     group.add_argument(

@@ -215,7 +215,7 @@ def compare(
         Plain gradient descent shows what an initializer does; Adam rescales each weight's
         gradient and hides part of it.
     learning_rate : float, optional
-        Above 0; by default 0.03 for SGD and 0.001 for Adam.
+        Above 0; by default 0.01 for SGD and 0.001 for Adam.
     seeds : int, default 3
         Runs of each network, with the seeds ``0 .. seeds - 1``.
     goal : float, default 0.9

@@ -17,7 +17,7 @@ from fastinit.lab.data import Dataset
 
 __all__ = ["OPTIMIZERS", "PROBE_ROWS", "Run", "Task", "Training", "train"]
 
-OPTIMIZERS: dict[str, tuple[Any, float]] = {"sgd": (nn.SGD, 0.03), "adam": (nn.Adam, 0.001)}
+OPTIMIZERS: dict[str, tuple[Any, float]] = {"sgd": (nn.SGD, 0.01), "adam": (nn.Adam, 0.001)}
 """Name -> optimizer class and the learning rate that it gets if none is given."""
 
 PROBE_ROWS = 256

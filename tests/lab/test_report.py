@@ -34,6 +34,7 @@ def found():
         data=(x, y),
         epochs=8,
         batch_size=4,
+        learning_rate=0.03,
         seeds=2,
         jobs=1,
     )
