@@ -24,6 +24,10 @@ def _softplus(z: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.logaddexp(z, 0.0)
 
 
+def _silu(z: NDArray[np.float64]) -> NDArray[np.float64]:
+    return z * _sigmoid(z)
+
+
 def _normal_cdf(z: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array([0.5 * math.erfc(-x / math.sqrt(2.0)) for x in z])
 
@@ -33,9 +37,9 @@ ACTIVATIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "elu": lambda z: np.where(z > 0.0, z, np.expm1(z)),
     "gelu": lambda z: z * _normal_cdf(z),
     "mish": lambda z: z * np.tanh(_softplus(z)),
-    "silu": lambda z: z * _sigmoid(z),
+    "silu": _silu,
     "softplus": _softplus,
-    "swish": lambda z: z * _sigmoid(z),
+    "swish": _silu,
 }
 # The values in use, as torch.nn.init.calculate_gain returns them. Those of tanh and selu are
 # conventions: 1/sqrt(E[phi(z)^2]) would be 1.593 and 1.

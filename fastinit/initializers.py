@@ -122,12 +122,12 @@ class Initializer(ABC):
         if not isinstance(law, Distribution):
             raise ArgumentTypeError(f"{self!r}.distribution returned {law!r}, no Distribution")
         region = region_of(sizes, index)
-        target = _target(region.shape, dtype, out)
+        target = target_of(region.shape, dtype, out)
         fill(target, law, int(make_key(seed)), region.start, region.strides)
         return target
 
 
-def _target(shape: tuple[int, ...], dtype: DTypeLike, out: NDArray[Any] | None) -> NDArray[Any]:
+def target_of(shape: tuple[int, ...], dtype: DTypeLike, out: NDArray[Any] | None) -> NDArray[Any]:
     """Return the array to fill: `out` if it fits, else a new one."""
     try:
         wanted = np.dtype(dtype)
@@ -164,13 +164,13 @@ class Elementwise(Initializer):
                 return "zeros()"
             case Constant(1.0):
                 return "ones()"
-        for name, law in _ELEMENTWISE.items():
+        for name, law in ELEMENTWISE.items():
             if type(self.law) is law:
                 return _call(name, self.law)
         return f"Elementwise({self.law!r})"
 
 
-_ELEMENTWISE: dict[str, type[Distribution]] = {
+ELEMENTWISE: dict[str, type[Distribution]] = {
     "constant": Constant,
     "normal": Normal,
     "truncated_normal": TruncatedNormal,

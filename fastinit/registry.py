@@ -15,18 +15,19 @@ from numpy.typing import DTypeLike, NDArray
 from fastinit.errors import ArgumentError, ArgumentTypeError, unknown_name
 from fastinit.fans import Axes, Shape, as_shape
 from fastinit.initializers import (
+    ELEMENTWISE,
     NAMED_SCALINGS,
     Elementwise,
     Initializer,
     Law,
     Mode,
     VarianceScaling,
-    _target,
     named_scaling,
+    target_of,
 )
 from fastinit.keys import Seed
 from fastinit.keys import key as make_key
-from fastinit.sampling import Constant, Distribution, Normal, TruncatedNormal, Uniform
+from fastinit.sampling import Constant, Distribution, region_of
 
 __all__ = ["ALIASES", "InitializerLike", "get", "names", "register"]
 
@@ -63,12 +64,11 @@ class FunctionInitializer(Initializer):
     ) -> NDArray[Any]:
         """Return the function's values; see `fastinit.Initializer`."""
         sizes = as_shape(shape)
-        values = np.asarray(self.function(sizes, seed=make_key(seed), dtype=np.dtype(dtype)))
+        target = target_of(region_of(sizes, index).shape, dtype, out)
+        values = np.asarray(self.function(sizes, seed=make_key(seed), dtype=target.dtype))
         if values.shape != sizes:
             raise ArgumentError(f"{self!r} returned shape {values.shape}, expected {sizes}")
-        values = values if index is None else values[index]
-        target = _target(values.shape, dtype, out)
-        target[...] = values
+        target[...] = values if index is None else values[index]
         return target
 
     def __repr__(self) -> str:
@@ -105,10 +105,7 @@ def _ones() -> Initializer:
 _factories: dict[str, Factory] = {
     "zeros": _zeros,
     "ones": _ones,
-    "constant": _elementwise(Constant),
-    "uniform": _elementwise(Uniform),
-    "normal": _elementwise(Normal),
-    "truncated_normal": _elementwise(TruncatedNormal),
+    **{name: _elementwise(law) for name, law in ELEMENTWISE.items()},
     "variance_scaling": _variance_scaling,
     **{name: partial(named_scaling, name) for name in NAMED_SCALINGS},
 }

@@ -169,6 +169,16 @@ def test_a_users_own_class_and_function_work_like_names():
         fastinit.get(lambda shape, *, seed, dtype: np.zeros(1))((2, 2))
 
 
+@pytest.mark.parametrize(
+    "arguments", [{"dtype": "int8"}, {"out": np.zeros(3, np.float32)}, {"index": 9}, {"index": 0.5}]
+)
+def test_a_function_is_not_called_for_arguments_that_do_not_fit(arguments):
+    called = []
+    with pytest.raises(fastinit.errors.FastinitError):
+        fastinit.get(lambda *_, **__: called.append(1))((2, 2), **arguments)
+    assert not called
+
+
 READ_ONLY = np.zeros((4, 4), np.float32)
 READ_ONLY.flags.writeable = False
 

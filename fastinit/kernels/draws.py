@@ -17,10 +17,12 @@ from numba.extending import overload, typeof_impl
 from fastinit.errors import ArgumentError
 from fastinit.kernels.jit import FloatArray
 from fastinit.keys import Key
-from fastinit.sampling import Normal, Uniform, fill, numba_fill
+from fastinit.sampling import DTYPES, Distribution, Normal, Uniform, fill, numba_fill
 from fastinit.sampling.numba_fill import bits, normal, uniform
 
 __all__ = ["bits", "fill_normal", "fill_uniform", "normal", "uniform"]
+
+STANDARD_NORMAL, STANDARD_UNIFORM = Normal(0.0, 1.0), Uniform(0.0, 1.0)
 
 
 @typeof_impl.register(Key)
@@ -56,7 +58,7 @@ def fill_uniform(out: FloatArray, key: int | Key, start: int = 0) -> None:
     >>> bool((noisy(numpy.zeros(5, numpy.float32), key) == expected).all())
     True
     """
-    fill(out, Uniform(0.0, 1.0), int(key), _start(start))
+    fill(out, STANDARD_UNIFORM, int(key), start)
 
 
 def fill_normal(out: FloatArray, key: int | Key, start: int = 0) -> None:
@@ -81,45 +83,32 @@ def fill_normal(out: FloatArray, key: int | Key, start: int = 0) -> None:
     >>> bool((out == whole[10:]).all())
     True
     """
-    fill(out, Normal(0.0, 1.0), int(key), _start(start))
+    fill(out, STANDARD_NORMAL, int(key), start)
 
 
-def _start(start: int) -> int:
-    if start < 0:
-        raise ArgumentError(f"start must not be negative, got {start}")
-    return start
-
-
-_STANDARD_NORMAL = {"float32": (np.float32(0), np.float32(1)), "float64": (0.0, 1.0)}
-_STANDARD_UNIFORM = {
-    "float32": numba_fill.STANDARD_UNIFORM_32,
-    "float64": numba_fill.STANDARD_UNIFORM_64,
-}
-
-
-def _compiled_fill(name: str, out: Any, parameters: dict[str, Any]) -> Any:
-    """Return what Numba compiles in the place of a fill of an array of the type `out`."""
-    if not (isinstance(out, types.Array) and str(out.dtype) in parameters):
-        raise TypingError(f"fill_{name}: out must be a float32 or float64 array, got {out}")
+def _compiled_fill(name: str, distribution: Distribution, out: Any) -> Any:
+    """Return what Numba compiles in the place of `name` for an array of the type `out`."""
+    if not (isinstance(out, types.Array) and str(out.dtype) in DTYPES.values()):
+        raise TypingError(f"{name}: out must be a float32 or float64 array, got {out}")
     if out.layout != "C":
-        raise TypingError(f"fill_{name}: out must be C-contiguous, got {out}")
-    kernel = getattr(numba_fill, f"{name}_{out.dtype}")
-    numbers = parameters[str(out.dtype)]
+        raise TypingError(f"{name}: out must be C-contiguous, got {out}")
+    plan, parameters = distribution.plan(np.dtype(str(out.dtype)))
+    kernel = getattr(numba_fill, f"{plan}_{out.dtype}")
 
     def implementation(out, key, start=0):
         if start < 0:
             raise ArgumentError("start must not be negative")
         rows, starts = out.reshape((1, out.size)), np.full(1, np.uint64(start))
-        kernel(rows, np.uint64(key), starts, numbers)
+        kernel(rows, np.uint64(key), starts, parameters)
 
     return implementation
 
 
 @overload(fill_uniform)
 def _fill_uniform(out, key, start=0):
-    return _compiled_fill("uniform", out, _STANDARD_UNIFORM)
+    return _compiled_fill("fill_uniform", STANDARD_UNIFORM, out)
 
 
 @overload(fill_normal)
 def _fill_normal(out, key, start=0):
-    return _compiled_fill("normal", out, _STANDARD_NORMAL)
+    return _compiled_fill("fill_normal", STANDARD_NORMAL, out)

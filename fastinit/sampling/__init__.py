@@ -73,7 +73,8 @@ def fill(
     Raises
     ------
     ArgumentError
-        If `out` is read-only, or its dtype is too small for the distribution's parameters.
+        If `out` is read-only, its dtype is too small for the distribution's parameters, or `start`
+        is negative.
     ArgumentTypeError
         If `out` is not an array of float32 or float64.
     """
@@ -82,6 +83,8 @@ def fill(
         raise ArgumentTypeError(f"out must be a float32 or float64 array, got {got}")
     if not out.flags.writeable:
         raise ArgumentError("out is read-only")
+    if start < 0:
+        raise ArgumentError(f"start must not be negative, got {start}")
     if isinstance(distribution, Constant):
         _fill_constant(out, distribution.value)
         return
@@ -91,11 +94,11 @@ def fill(
     region = Region(out.shape, start, contiguous_strides(out.shape) if strides is None else strides)
     runs = runs_of(region)
     target = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
-    rows = target.reshape(runs.runs, runs.length)
+    rows = target.reshape(runs.number, runs.length)
     seed = np.uint64(key)
 
     if out.size <= SERIAL:
-        kernel(rows, seed, runs.starts(0, runs.runs), parameters)
+        kernel(rows, seed, runs.starts(0, runs.number), parameters)
     elif runs.length >= TASK:
         pieces = -(-runs.length // TASK)
 
@@ -105,16 +108,16 @@ def fill(
             starts = runs.starts(run, run + 1) + np.uint64(first)
             kernel(rows[run : run + 1, first : first + TASK], seed, starts, parameters)
 
-        threads.run(fill_piece, runs.runs * pieces)
+        threads.run(fill_piece, runs.number * pieces)
     else:
         group = min(TASK // runs.length, RUNS)
 
         def fill_runs(task: int) -> None:
             first = task * group
-            last = min(first + group, runs.runs)
+            last = min(first + group, runs.number)
             kernel(rows[first:last], seed, runs.starts(first, last), parameters)
 
-        threads.run(fill_runs, -(-runs.runs // group))
+        threads.run(fill_runs, -(-runs.number // group))
     if target is not out:
         out[...] = target
 

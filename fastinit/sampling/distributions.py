@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -182,7 +181,6 @@ _DECIMAL = Context(prec=50)
 _SQRT_2_PI = Decimal("2.50662827463100050241576528481104525300698674060993831662992357634")
 
 
-@lru_cache(maxsize=1024)
 def _masses(lower: float, upper: float, one_sided: bool) -> tuple[float, float, float]:
     """Return the mass below lower (0 if one-sided), that above upper, and that between them."""
     with localcontext(_DECIMAL):
@@ -192,7 +190,6 @@ def _masses(lower: float, upper: float, one_sided: bool) -> tuple[float, float, 
         return float(below), float(above), float(between)
 
 
-@lru_cache(maxsize=1024)
 def _masses_of_far_tail(lower: float, upper: float) -> tuple[float, float]:
     """Return which share of the tail above lower lies above upper, and which does not."""
     with localcontext(_DECIMAL):

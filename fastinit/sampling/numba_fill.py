@@ -68,7 +68,6 @@ def _words(words, key, plane, first_tile, tiles):
 VALUE_PLANE, REFINEMENT_PLANE = U64(0), U64(1)
 
 # (center, half_width) of draws from [0, 1)
-STANDARD_UNIFORM_32 = Uniform(0.0, 1.0).plan(np.dtype(np.float32))[1]
 STANDARD_UNIFORM_64 = Uniform(0.0, 1.0).plan(np.dtype(np.float64))[1]
 
 # ---------------------------------------------------------------- elementary functions
@@ -504,7 +503,8 @@ def _scratch(out, most, dtype):
 
 # ---------------------------------------------------------------- entry points
 # out: (runs, length), C-contiguous; key: uint64; starts: uint64 (runs,); parameters: a tuple of
-# scalars, in the dtype of out but for the far tail, whose are float64.
+# scalars, in the dtype of out but for the far tail, whose are float64. They are spelled out because
+# Numba does not cache a function to which its transform is passed.
 
 
 @cached

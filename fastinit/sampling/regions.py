@@ -74,7 +74,7 @@ def region_of(shape: tuple[int, ...], index: Any) -> Region:
 class Runs(NamedTuple):
     """A region as runs of `length` consecutive elements each."""
 
-    runs: int
+    number: int
     length: int
     start: int
     outer_shape: tuple[int, ...]
