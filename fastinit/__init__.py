@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fastinit.config import show_config
+from fastinit.draws import bits, permutation, perturb
 from fastinit.fans import compute_fans
 from fastinit.gains import gain
 from fastinit.initializers import (
@@ -24,6 +26,7 @@ from fastinit.initializers import (
     lecun_uniform,
     normal,
     ones,
+    rademacher,
     truncated_normal,
     uniform,
     variance_scaling,
@@ -44,6 +47,7 @@ __all__ = [
     "Initializer",
     "Key",
     "__version__",
+    "bits",
     "compute_fans",
     "constant",
     "gain",
@@ -64,8 +68,12 @@ __all__ = [
     "nn",
     "normal",
     "ones",
+    "permutation",
+    "perturb",
+    "rademacher",
     "register",
     "set_num_threads",
+    "show_config",
     "truncated_normal",
     "uniform",
     "variance_scaling",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from fastinit import __version__
+from fastinit import __version__, show_config
 from fastinit.errors import ArgumentError, FastinitError
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         With the status 2, if the arguments cannot be parsed.
     """
     arguments = _parser().parse_args(argv)
+    run = {"compare": _compare, "info": _info}[arguments.command]
     try:
-        return _compare(arguments)
+        return run(arguments)
     except FastinitError as error:
         return _fail(str(error), EXIT_USAGE)
     except KeyboardInterrupt:
@@ -112,6 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     for add in (_add_network_options, _add_training_options, _add_output_options):
         add(compare)
+    commands.add_parser(
+        "info",
+        help="show the backend, the instruction set, threads and versions",
+        description="Show the backend, the instruction set, threads and versions.",
+    )
     return parser
 
 
@@ -188,6 +194,11 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
         default=False,
         help="print JSON, with every run's figures, in place of the table",
     )
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    show_config()
+    return 0
 
 
 def _compare(arguments: argparse.Namespace) -> int:

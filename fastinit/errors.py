@@ -9,6 +9,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentIndexError",
     "ArgumentTypeError",
+    "BackendError",
     "FastinitError",
     "UnknownNameError",
     "unknown_name",
@@ -29,6 +30,10 @@ class ArgumentTypeError(FastinitError, TypeError):
 
 class ArgumentIndexError(FastinitError, IndexError):
     """An index that does not fit the shape."""
+
+
+class BackendError(FastinitError, ImportError):
+    """The backend that ``FASTINIT_BACKEND`` asks for is not there."""
 
 
 class UnknownNameError(ArgumentError):

@@ -83,7 +83,7 @@ def compute_fans(
 def as_shape(shape: Shape) -> tuple[int, ...]:
     """Return a shape as a tuple of Python integers, or say what is wrong with it."""
     sizes = _integers(shape, "a shape")
-    if any(size < 0 for size in sizes):
+    if sizes and min(sizes) < 0:
         raise ArgumentError(f"a shape has no negative size, got {shape!r}")
     return sizes
 
@@ -96,7 +96,7 @@ def as_axes(axes: Axes) -> tuple[int, ...]:
 def _integers(value: Any, what: str) -> tuple[int, ...]:
     if type(value) is int:  # the two usual cases, in a tenth of the time
         return (value,)
-    if type(value) is tuple and all(type(item) is int for item in value):
+    if type(value) is tuple and set(map(type, value)) <= {int}:
         return value
     items = (value,) if np.ndim(value) == 0 else tuple(value)
     try:

@@ -13,19 +13,19 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastinit.errors import ArgumentError, ArgumentTypeError, unknown_name
 from fastinit.fans import Axes, Shape, as_axes, as_shape, compute_fans
-from fastinit.keys import Seed
-from fastinit.keys import key as make_key
+from fastinit.keys import Seed, key_bits
 from fastinit.sampling import (
-    DTYPES,
     Constant,
     Distribution,
     Normal,
+    Sign,
     TruncatedNormal,
     Uniform,
     fill,
     region_of,
 )
 from fastinit.sampling.distributions import as_scale
+from fastinit.sampling.dtypes import DType, find
 
 __all__ = [
     "Elementwise",
@@ -42,6 +42,7 @@ __all__ = [
     "lecun_uniform",
     "normal",
     "ones",
+    "rademacher",
     "truncated_normal",
     "uniform",
     "variance_scaling",
@@ -102,9 +103,14 @@ class Initializer(ABC):
         seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
             See `fastinit.key`.
         dtype : dtype-like, default float32
-            float32 or float64.
+            float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+            complex128. In 16 bits, the values of float32 rounded to nearest. Complex values have
+            the mean and the variance of the real ones, and a law about the mean that no rotation
+            changes, as in JAX.
         out : ndarray, optional
-            Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+            Filled in place and returned; of the dtype `dtype` (or uint16, for 16 bits) and of the
+            shape of the result. It need not be contiguous; where its elements share memory, which
+            of their values stays is not defined.
         index : int, slice, Ellipsis or tuple of these, optional
             Make only this part of the tensor; it equals that part of the whole.
 
@@ -118,31 +124,47 @@ class Initializer(ABC):
             If an argument does not fit; nothing has been computed then.
         """
         sizes = as_shape(shape)
-        law = self.distribution(sizes)
-        if not isinstance(law, Distribution):
-            raise ArgumentTypeError(f"{self!r}.distribution returned {law!r}, no Distribution")
-        region = region_of(sizes, index)
-        target = target_of(region.shape, dtype, out)
-        fill(target, law, int(make_key(seed)), region.start, region.strides)
+        return drawn(law_of(self, sizes), sizes, seed, dtype, out, index)
+
+
+def law_of(initializer: Initializer, shape: tuple[int, ...]) -> Distribution:
+    """Return an initializer's distribution for `shape`, and say so where it is none."""
+    law = initializer.distribution(shape)
+    if not isinstance(law, Distribution):
+        raise ArgumentTypeError(f"{initializer!r}.distribution returned {law!r}, no Distribution")
+    return law
+
+
+def drawn(
+    law: Distribution,
+    shape: tuple[int, ...],
+    seed: Seed,
+    dtype: DTypeLike,
+    out: NDArray[Any] | None,
+    index: Any,
+) -> NDArray[Any]:
+    """Return the part `index` of a tensor of `shape` whose elements follow `law`."""
+    row = find(dtype, law.dtypes)
+    if index is None:
+        target = target_of(shape, row, out)
+        fill(target, law, key_bits(seed), dtype=row)
         return target
+    region = region_of(shape, index)
+    target = target_of(region.shape, row, out)
+    fill(target, law, key_bits(seed), region.start, region.strides, dtype=row)
+    return target
 
 
-def target_of(shape: tuple[int, ...], dtype: DTypeLike, out: NDArray[Any] | None) -> NDArray[Any]:
+def target_of(shape: tuple[int, ...], dtype: DType, out: NDArray[Any] | None) -> NDArray[Any]:
     """Return the array to fill: `out` if it fits, else a new one."""
-    try:
-        wanted = np.dtype(dtype)
-    except TypeError:
-        raise ArgumentTypeError(f"dtype must be float32 or float64, got {dtype!r}") from None
-    if wanted not in DTYPES:
-        raise ArgumentTypeError(f"dtype must be float32 or float64, got {wanted.name}")
     if out is None:
-        return np.empty(shape, wanted)
+        return np.empty(shape, dtype.array)
     if not isinstance(out, np.ndarray):
         raise ArgumentTypeError(f"out must be an array, got {type(out).__name__}")
     if out.shape != shape:
         raise ArgumentError(f"out has shape {out.shape}, expected {shape}")
-    if out.dtype != wanted:
-        raise ArgumentTypeError(f"out has dtype {out.dtype.name}, expected {wanted.name}")
+    if not dtype.holds(out.dtype):
+        raise ArgumentTypeError(f"out has dtype {out.dtype.name}, expected {dtype.name}")
     if not out.flags.writeable:
         raise ArgumentError("out is read-only")
     return out
@@ -173,6 +195,7 @@ class Elementwise(Initializer):
 ELEMENTWISE: dict[str, type[Distribution]] = {
     "constant": Constant,
     "normal": Normal,
+    "rademacher": Sign,
     "truncated_normal": TruncatedNormal,
     "uniform": Uniform,
 }
@@ -239,11 +262,14 @@ def named_scaling(
     name: str, in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = ()
 ) -> VarianceScaling:
     """Return the initializer of a name in NAMED_SCALINGS."""
-    return _named_scaling(name, as_axes(in_axis), as_axes(out_axis), as_axes(batch_axis))
+    try:
+        return _named_scaling(name, in_axis, out_axis, batch_axis)  # type: ignore[arg-type]
+    except TypeError:  # a list of axes cannot be remembered, and a wrong one is an error again
+        return VarianceScaling(*NAMED_SCALINGS[name], in_axis, out_axis, batch_axis)
 
 
-@lru_cache
-def _named_scaling(name: str, *axes: tuple[int, ...]) -> VarianceScaling:
+@lru_cache(typed=True)  # True is no axis, though it equals 1
+def _named_scaling(name: str, *axes: Axes) -> VarianceScaling:
     return VarianceScaling(*NAMED_SCALINGS[name], *axes)
 
 
@@ -274,9 +300,11 @@ def zeros(
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
 
@@ -315,9 +343,11 @@ def ones(
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
 
@@ -359,9 +389,11 @@ def constant(
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
 
@@ -395,7 +427,9 @@ def uniform(
 ) -> NDArray[Any]:
     """Return draws from the uniform distribution on [low, high).
 
-    The mean is (low + high) / 2 and the standard deviation (high - low) / sqrt(12).
+    The mean is (low + high) / 2 and the standard deviation (high - low) / sqrt(12). In float16 and
+    bfloat16 a draw may be rounded to `high`. Complex draws are uniform on a disk about the mean, of
+    radius (high - low) / sqrt(6).
 
     Parameters
     ----------
@@ -406,9 +440,11 @@ def uniform(
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
 
@@ -443,6 +479,8 @@ def normal(
 ) -> NDArray[Any]:
     """Return draws from the normal distribution.
 
+    A complex draw has a standard deviation of std / sqrt(2) in its real and in its imaginary part.
+
     Parameters
     ----------
     shape : int or sequence of int
@@ -452,9 +490,11 @@ def normal(
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
 
@@ -478,12 +518,66 @@ def normal(
     return Elementwise(Normal(mean, std))(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 
+def rademacher(
+    shape: Shape,
+    scale: float = 1.0,
+    *,
+    seed: Seed = None,
+    dtype: DTypeLike = np.float32,
+    out: NDArray[Any] | None = None,
+    index: Any = None,
+) -> NDArray[Any]:
+    """Return random signs: `scale` or `-scale`, each with probability 1/2.
+
+    The mean is 0 and the standard deviation `scale`. The signs are the same at every precision.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The shape of the whole tensor.
+    scale : float, default 1.0
+        Finite, not negative.
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        See `fastinit.key`.
+    dtype : dtype-like, default float32
+        float32, float64, float16 or bfloat16 (by name, or ml_dtypes.bfloat16).
+    out : ndarray, optional
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
+    index : int, slice, Ellipsis or tuple of these, optional
+        Make only this part of the tensor; it equals that part of the whole.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit; nothing has been computed then.
+
+    References
+    ----------
+    Spall: Multivariate stochastic approximation using a simultaneous perturbation gradient
+    approximation. IEEE Transactions on Automatic Control 37 (1992), which perturbs by such signs.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> signs = fastinit.rademacher((64, 20), 0.5, seed=0)
+    >>> bool((abs(signs) == 0.5).all())
+    True
+    """
+    return Elementwise(Sign(scale))(shape, seed=seed, dtype=dtype, out=out, index=index)
+
+
 def truncated_normal(
     shape: Shape,
     mean: float = 0.0,
     std: float = 0.05,
     lower: float = -2.0,
     upper: float = 2.0,
+    absolute: bool = False,
     *,
     seed: Seed = None,
     dtype: DTypeLike = np.float32,
@@ -493,7 +587,13 @@ def truncated_normal(
     """Return draws from a normal distribution cut off at mean + std * [lower, upper].
 
     The bounds are in units of `std`, which is the standard deviation before the cut: with the
-    default bounds that of the result is 0.8796 * std. No draw is moved to a bound.
+    default bounds that of the result is 0.8796 * std. With `absolute`, they are values, as those of
+    PyTorch's ``trunc_normal_``. No draw is moved to a bound; but the rounding to float16 or
+    bfloat16 may move one by half a unit in its last place, also beyond a bound.
+
+    A complex draw is cut by its distance from the mean, at `upper` standard deviations of what is
+    cut there; it has the variance that the real draw has. The bounds must be as far below the mean
+    as above it.
 
     Parameters
     ----------
@@ -503,12 +603,16 @@ def truncated_normal(
         Of the normal distribution before the cut; finite, std not negative.
     lower, upper : float, default -2.0 and 2.0
         In units of std, lower less than upper; infinite for no bound on that side.
+    absolute : bool, default False
+        The bounds are `lower` and `upper` themselves. If std is 0, they must not exclude the mean.
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
 
@@ -528,7 +632,7 @@ def truncated_normal(
     >>> bool(abs(w).max() <= 0.04)
     True
     """
-    return Elementwise(TruncatedNormal(mean, std, lower, upper))(
+    return Elementwise(TruncatedNormal(mean, std, lower, upper, absolute))(
         shape, seed=seed, dtype=dtype, out=out, index=index
     )
 
@@ -568,9 +672,11 @@ def variance_scaling(
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
@@ -618,9 +724,11 @@ def glorot_uniform(
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
@@ -674,9 +782,11 @@ def glorot_normal(
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
@@ -728,9 +838,11 @@ def he_uniform(
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
@@ -783,9 +895,11 @@ def he_normal(
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
@@ -836,9 +950,11 @@ def lecun_uniform(
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
@@ -891,9 +1007,11 @@ def lecun_normal(
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
-        float32 or float64.
+        float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
+        complex128; see `Initializer`.
     out : ndarray, optional
-        Filled in place and returned; of the dtype `dtype` and of the shape of the result.
+        Filled in place and returned; of the dtype `dtype` (or uint16 for 16 bits) and of the shape
+        of the result.
     index : int, slice, Ellipsis or tuple of these, optional
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import operator
 import os
 from dataclasses import dataclass
-from hashlib import blake2b
-from typing import SupportsIndex, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
 
 import numpy as np
 
 from fastinit.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["Key", "Seed", "key"]
+if TYPE_CHECKING:
+    from hashlib import blake2b
+
+__all__ = ["Key", "Seed", "key", "key_bits"]
 
 
 @dataclass(frozen=True, order=True)
@@ -90,16 +93,32 @@ def key(seed: Seed = None, *names: str) -> Key:
     >>> fastinit.key(0, "layer1.kernel")
     Key(0x...)
     """
+    if isinstance(seed, Key) and not names:
+        return seed
+    return Key(key_bits(seed, *names))
+
+
+def key_bits(seed: Seed = None, *names: str) -> int:
+    """Return the value of ``key(seed, *names)``."""
+    if not names:
+        if seed is None:
+            return int.from_bytes(os.urandom(8), "little")
+        if isinstance(seed, Key):
+            return seed.value
     for name in names:
         if not isinstance(name, str):
             raise ArgumentTypeError(f"a name is a string, got {name!r}")
-    if isinstance(seed, Key) and not names:
-        return seed
-    digest = blake2b(digest_size=8, person=b"fastinit key v1")
-    for part in (_seed_bytes(seed), *(b"n" + name.encode() for name in names)):
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return Key(int.from_bytes(digest.digest(), "little"))
+    digest = _empty_hash().copy()
+    for part in (_seed_bytes(seed), *[b"n" + name.encode() for name in names]):
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return int.from_bytes(digest.digest(), "little")
+
+
+@cache
+def _empty_hash() -> blake2b:
+    from hashlib import blake2b  # not at the top: it loads OpenSSL, a third of `import fastinit`
+
+    return blake2b(digest_size=8, person=b"fastinit key v1")
 
 
 def _seed_bytes(seed: Seed) -> bytes:

@@ -28,6 +28,7 @@ from fastinit.initializers import (
 from fastinit.keys import Seed
 from fastinit.keys import key as make_key
 from fastinit.sampling import Constant, Distribution, region_of
+from fastinit.sampling.dtypes import COMPLEX, FLOATS, find
 
 __all__ = ["ALIASES", "InitializerLike", "get", "names", "register"]
 
@@ -64,11 +65,12 @@ class FunctionInitializer(Initializer):
     ) -> NDArray[Any]:
         """Return the function's values; see `fastinit.Initializer`."""
         sizes = as_shape(shape)
-        target = target_of(region_of(sizes, index).shape, dtype, out)
-        values = np.asarray(self.function(sizes, seed=make_key(seed), dtype=target.dtype))
+        wanted = find(dtype, (*FLOATS, *COMPLEX))
+        target = target_of(region_of(sizes, index).shape, wanted, out)
+        values = np.asarray(self.function(sizes, seed=make_key(seed), dtype=wanted.array))
         if values.shape != sizes:
             raise ArgumentError(f"{self!r} returned shape {values.shape}, expected {sizes}")
-        target[...] = values if index is None else values[index]
+        target.view(wanted.array)[...] = values if index is None else values[index]
         return target
 
     def __repr__(self) -> str:

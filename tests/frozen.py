@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 
 import fastinit
+from fastinit.errors import ArgumentError
+from fastinit.sampling import Bits, Constant, Permutation
+from fastinit.sampling.dtypes import FLOATS
 
 RECORD = Path(__file__).with_suffix(".json")
-DTYPES = (np.float32, np.float64)
 # (shape, index): what kinds of tensors and regions there are
 SHAPES = {
     "dense": ((300, 70), None),
@@ -29,34 +31,68 @@ VARIANTS = (
     "truncated_normal(mean=0.5, std=1.0, lower=-3.0, upper=2.5)",
     "truncated_normal(lower=0.5, upper=4.0)",
     "truncated_normal(lower=-8.0, upper=-6.0)",
+    "truncated_normal(mean=0.5, std=1.0, lower=0.0, upper=2.0, absolute=True)",
+    "truncated_normal(std=0.1, lower=0.55, upper=2.0, absolute=True)",
+    "truncated_normal(std=1.0, lower=-4.0, upper=4.0)",
+    "truncated_normal(std=1.0, lower=-0.01, upper=0.01)",
+    "rademacher(scale=0.3)",
     "variance_scaling(mode='fan_out', distribution='uniform')",
     "variance_scaling(scale=3.0, mode='fan_geo_avg', distribution='normal')",
 )
+# What is no initializer, with its law for rows of 70.
+DRAWS = {"bits": Bits(), "permutation": Permutation(70)}
 
 
 def specs():
-    """Return every built-in name, and the variants."""
-    return [*(name for name in fastinit.names() if hasattr(fastinit, name)), *VARIANTS]
+    """Return every built-in name, the variants, and the other draws."""
+    return [*(name for name in fastinit.names() if hasattr(fastinit, name)), *VARIANTS, *DRAWS]
+
+
+def laws(spec):
+    """Return dtype -> the law of the backend's that a spec draws in it."""
+    law = DRAWS[spec] if spec in DRAWS else fastinit.get(spec).distribution((300, 70))
+    drawn = {}
+    for dtype in law.dtypes:
+        try:
+            drawn[dtype] = "constant" if isinstance(law, Constant) else law.plan(dtype)[0]
+        except ArgumentError:  # complex, with bounds that are not symmetric
+            continue
+    return drawn
+
+
+def values(spec, kind, dtype):
+    """Return what is recorded: draws, or draws added to a tensor (`kind` "added")."""
+    if kind == "added":
+        out = fastinit.normal((300, 70), seed=4321, dtype=dtype)
+        return fastinit.perturb(out, 0.3, spec, seed=1234)
+    shape, index = SHAPES[kind]
+    if spec == "permutation":
+        return fastinit.permutation(shape, seed=1234, index=index)
+    draw = fastinit.bits if spec == "bits" else fastinit.get(spec)
+    return draw(shape, seed=1234, dtype=dtype, index=index)
 
 
 def digest(spec, kind, dtype):
     """Return the first 16 hex digits of the SHA-256 of the values, in little-endian bytes."""
-    shape, index = SHAPES[kind]
-    values = fastinit.get(spec)(shape, seed=1234, dtype=dtype, index=index)
-    little = values.astype(values.dtype.newbyteorder("<"))
+    drawn = values(spec, kind, dtype)
+    drawn = drawn.view(np.uint16) if drawn.itemsize == 2 else drawn
+    little = drawn.astype(drawn.dtype.newbyteorder("<"))
     return hashlib.sha256(little.tobytes()).hexdigest()[:16]
+
+
+def digests_of(spec):
+    """Return "kind, dtype" -> digest."""
+    return {
+        f"{kind}, {dtype}": digest(spec, kind, dtype)
+        for dtype in laws(spec)
+        for kind in (*SHAPES, "added")
+        if kind != "added" or (dtype in FLOATS and spec not in DRAWS)
+    }
 
 
 def digests():
     """Return spec -> "kind, dtype" -> digest."""
-    return {
-        spec: {
-            f"{kind}, {np.dtype(dtype).name}": digest(spec, kind, dtype)
-            for kind in SHAPES
-            for dtype in DTYPES
-        }
-        for spec in specs()
-    }
+    return {spec: digests_of(spec) for spec in specs()}
 
 
 if __name__ == "__main__":

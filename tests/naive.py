@@ -10,7 +10,6 @@ import math
 import numpy as np
 
 from fastinit.sampling import layout, numba_fill
-from fastinit.sampling.distributions import Normal, TruncatedNormal, Uniform
 
 U32, U64 = np.uint32, np.uint64
 
@@ -109,26 +108,52 @@ class Arithmetic:
 
 
 def values(distribution, key, elements, dtype):
-    """Elements of the tensor of `key` under a distribution, as the stream contract defines them."""
-    dtype = np.dtype(dtype)
-    kernel, parameters = distribution.plan(dtype)
-    a = Arithmetic(dtype)
+    """Elements of the tensor of `key` under a distribution, as the stream contract defines them.
+
+    `dtype` is the name of one; float16 and bfloat16 are returned as the uint16 of the same bits.
+    """
+    law, parameters = distribution.plan(dtype)
+    if law == "permutation":
+        return permuted(*parameters, key, elements)
     w, v = words(key, elements, 0), words(key, elements, 1)
-    if isinstance(distribution, Uniform):
+    if law == "bits":
+        return w if dtype == "uint32" else w.astype(U64) << U64(32) | v
+    if dtype.startswith("complex"):
+        return _complex(law, parameters, key, elements, dtype)
+    if dtype in ROUND:
+        return ROUND[dtype](_real(law, parameters, key, elements, "float32"))
+    return _real(law, parameters, key, elements, dtype)
+
+
+def added(out, scale, distribution, key, elements, dtype):
+    """`out` + scale * values, in float32 where `out` is the uint16 of 16-bit numbers."""
+    law, parameters = distribution.plan(dtype)
+    if dtype in ROUND:
+        draws = _real(law, parameters, key, elements, "float32")
+        return ROUND[dtype](WIDEN[dtype](out) + np.float32(scale) * draws)
+    return out + out.dtype.type(scale) * _real(law, parameters, key, elements, dtype)
+
+
+def _real(law, parameters, key, elements, dtype):
+    a = Arithmetic(np.dtype(dtype))
+    w, v = words(key, elements, 0), words(key, elements, 1)
+    if law == "sign":
+        (scale,) = parameters
+        return np.where(w < U32(2**31), scale, -scale)
+    if law == "uniform":
         center, half_width = parameters
         return center + a.refined(w.view(np.int32), v, scale=0.5) * half_width
-    if isinstance(distribution, Normal):
+    if law == "normal":
         mean, std = parameters
         return mean + std * _standard_normal(a, key, elements)
-    assert isinstance(distribution, TruncatedNormal)
-    assert kernel != "truncated_far", "tested against SciPy instead"
+    assert law != "truncated_far", "tested against SciPy instead"
     mean, std, mass_below, mass_above, mass, one_sided, low, high = parameters
     below, p, u, _ = a.parts(w, v)
     negative = below & (not one_sided)
     q = np.where(negative, mass_below, mass_above) + (u if one_sided else p) * mass
     past_mean = q > a.f(0.5)
     q = np.where(past_mean, (a.f(0.5) - q) + a.f(0.5), q)
-    x = a.upper_quantile(q, tails=kernel == "truncated_wide")
+    x = a.upper_quantile(q, tails=law == "truncated_wide")
     return np.clip(mean + std * np.where(negative != past_mean, -x, x), low, high)
 
 
@@ -139,11 +164,91 @@ def _standard_normal(a, key, elements):
     w_angle, v_angle = (words(key, elements, plane, 1 - odd_word) for plane in (0, 1))
     _, _, y, rest = a.parts(w_radius, v_radius)
     radius = np.sqrt(a.f(-2) * a.log(y, rest))
-    quarter = ((w_angle << U32(2)) | U32(2)).view(np.int32)
-    t = a.refined(quarter, v_angle, scale=2.0) * a.f(2.0**-31)
+    x, y = _direction(a, w_angle, v_angle)
+    return radius * np.where(odd_word, y, x)
+
+
+def _direction(a, w, v):
+    """A point on the unit circle: an angle in a quarter turn, the cosine's sign, and a swap."""
+    quarter = ((w << U32(2)) | U32(2)).view(np.int32)
+    t = a.refined(quarter, v, scale=2.0) * a.f(2.0**-31)
     sine = t * a.polynomial("SIN_P", t * t)
     cosine = a.polynomial("COS_P", t * t)
-    cosine = np.where(w_angle & U32(2**31), -cosine, cosine)
-    swap = (w_angle & U32(2**30)) != 0
-    x, y = np.where(swap, sine, cosine), np.where(swap, cosine, sine)
-    return radius * np.where(odd_word, y, x)
+    cosine = np.where(w & U32(2**31), -cosine, cosine)
+    swap = (w & U32(2**30)) != 0
+    return np.where(swap, sine, cosine), np.where(swap, cosine, sine)
+
+
+def _complex(law, parameters, key, elements, dtype):
+    """A tile is 32 elements: word 2p of a block gives a distance, the next a direction."""
+    a = Arithmetic(np.dtype(f"f{np.dtype(dtype).itemsize // 2}"))
+    elements = np.asarray(elements, U64)
+    tile, place = elements // U64(32), elements % U64(32)
+    p, lane = place // U64(16), place % U64(16)
+    first = tile * U64(64) + U64(2) * p * U64(16) + lane  # the element whose word is the distance
+    _, _, y, rest = a.parts(*(words(key, first, plane) for plane in (0, 1)))
+    if law == "normal":
+        mean, scale = parameters
+        r = np.sqrt(a.f(-2) * a.log(y, rest))
+    elif law == "disk":
+        mean, scale = parameters
+        r = np.sqrt(y)
+    else:
+        mean, scale, ratio, drop = parameters
+        r = np.sqrt(a.f(-2) * a.log(ratio + y * drop, a.f(0)))
+    x, y = _direction(a, *(words(key, first, plane, 1) for plane in (0, 1)))
+    out = np.empty(elements.shape, dtype)
+    out.real, out.imag = mean + scale * (r * x), scale * (r * y)
+    return out
+
+
+def permuted(n, key, elements):
+    """Element i is the place of i % n in permutation number i // n."""
+    elements = np.asarray(elements, U64)
+    row, x = elements // U64(n), elements % U64(n)
+    low, k = U64(2**32 - 1), (key & 0xFFFFFFFF, key >> 32)
+    keys = [
+        word.astype(U64)
+        for j in range(5)
+        for word in philox(np.broadcast_arrays(row & low, row >> U64(32), U64(2), U64(j)), k)
+    ]
+    bits = max(4, (n - 1).bit_length())
+    left_bits, right_bits = bits // 2, bits - bits // 2
+
+    def mix(half, key):
+        h = ((half ^ key) * U64(0x85EBCA6B)) & low
+        return ((h ^ (h >> U64(16))) * U64(0xC2B2AE35)) & low
+
+    walking = np.ones(x.shape, bool)
+    while walking.any():
+        moved = np.where(x < 2, x ^ (keys[16] >> U64(31)), x)
+        left, right = moved >> U64(right_bits), moved & U64(2**right_bits - 1)
+        for r in range(16):
+            if r % 2 == 0:
+                left = left ^ (mix(right, keys[r]) >> U64(32 - left_bits))
+            else:
+                right = right ^ (mix(left, keys[r]) >> U64(32 - right_bits))
+        x = np.where(walking, left << U64(right_bits) | right, x)
+        walking &= x >= n
+    return x.astype(np.int64)
+
+
+def _to_bfloat16(x):
+    """Round float32 to 8 significant bits, fewer below 2**-126, ties to even."""
+    wide = x.astype(np.float64)
+    with np.errstate(all="ignore"):
+        exponent = np.maximum(np.frexp(wide)[1] - 1, -126)
+        rounded = np.ldexp(np.rint(np.ldexp(wide, 7 - exponent)), exponent - 7)
+        return (rounded.astype(np.float32).view(U32) >> U32(16)).astype(np.uint16)
+
+
+def _to_float16(x):
+    with np.errstate(over="ignore"):
+        return x.astype(np.float16).view(np.uint16)
+
+
+ROUND = {"float16": _to_float16, "bfloat16": _to_bfloat16}
+WIDEN = {
+    "float16": lambda bits: bits.view(np.float16).astype(np.float32),
+    "bfloat16": lambda bits: (bits.astype(U32) << U32(16)).view(np.float32),
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import subprocess
 import sys
@@ -218,6 +219,31 @@ def test_module_and_version():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == f"fastinit {fastinit.__version__}\n[]\n"
     assert done.returncode == 0
+
+
+def test_info(capsys):
+    assert run("info") == 0
+    shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert shown["fastinit"] == fastinit.__version__
+    assert shown["backend"] in ("cython", "numba")
+    assert shown["threads"] == str(fastinit.get_num_threads())
+
+
+def test_info_without_the_backend_asked_for():
+    code = (
+        "import sys\n"
+        "sys.modules['fastinit.sampling.cython_fill'] = None\n"
+        "from fastinit.cli import main\n"
+        "sys.exit(main(['info']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "FASTINIT_BACKEND": "cython"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("fastinit: error: FASTINIT_BACKEND is cython, but")
 
 
 def test_no_command():

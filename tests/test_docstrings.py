@@ -9,6 +9,8 @@ import fastinit
 from fastinit import registry
 
 MODULES = [
+    "fastinit.config",
+    "fastinit.draws",
     "fastinit.errors",
     "fastinit.fans",
     "fastinit.gains",

@@ -20,6 +20,7 @@ EXPECTED = {
     "constant": (0.0, 0.0),
     "uniform": (0.05 / math.sqrt(3), 0.05),
     "normal": (0.05, math.inf),
+    "rademacher": (1.0, 1.0),
     "truncated_normal": (0.05 * 0.8796256610342398, 0.1),
     "variance_scaling": (math.sqrt(1 / 300), 2 * math.sqrt(1 / 300) / 0.8796256610342398),
     "glorot_uniform": (math.sqrt(2 / 800), math.sqrt(6 / 800)),
@@ -81,6 +82,11 @@ def test_objects_can_be_compared_pickled_and_written(name):
         ("constant(0.1)", "constant(value=0.1)"),
         ("constant(1)", "ones()"),
         ("truncated_normal(upper=3)", "truncated_normal(upper=3.0)"),
+        (
+            "truncated_normal(0, 1, -1, 1, absolute=True)",
+            "truncated_normal(std=1.0, lower=-1.0, upper=1.0, absolute=True)",
+        ),
+        ("rademacher(2)", "rademacher(scale=2.0)"),
         ("variance_scaling(3, 'fan_out')", "variance_scaling(scale=3.0, mode='fan_out')"),
         ("variance_scaling(2, distribution='normal')", "he_normal()"),
     ],
@@ -88,6 +94,27 @@ def test_objects_can_be_compared_pickled_and_written(name):
 def test_repr_says_what_it_is(spec, written):
     assert repr(fastinit.get(spec)) == written
     assert fastinit.get(written) == fastinit.get(spec)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "complex64", "complex128"])
+@pytest.mark.parametrize("law", ["uniform", "normal", "truncated_normal"])
+def test_variance_scaling_has_its_variance_in_every_dtype(law, dtype):
+    w = fastinit.variance_scaling((400, 600), 2.0, "fan_in", law, seed=0, dtype=dtype)
+    assert w.dtype.name == dtype
+    wide = w.astype(np.complex128)
+    assert (np.abs(wide) ** 2).mean() == pytest.approx(2.0 / 400, rel=0.01)
+    assert abs(wide.mean()) < 4 * math.sqrt(2.0 / 400 / w.size)
+
+
+def test_absolute_bounds_are_values():
+    w = fastinit.truncated_normal(10**5, 1.0, 2.0, 0.5, 2.0, absolute=True, seed=0)
+    assert 0.5 <= w.min() < 0.51
+    assert 1.99 < w.max() <= 2.0
+
+
+def test_a_complex_rademacher_is_refused():
+    with pytest.raises(ArgumentTypeError, match="float16 or bfloat16, got complex64"):
+        fastinit.rademacher(3, dtype="complex64")
 
 
 def test_axes_say_what_a_fan_is():
@@ -197,8 +224,8 @@ BAD = [
     (lambda: fastinit.truncated_normal(4, lower=2, upper=2), ArgumentError, "lower=2.0, upper=2.0"),
     (lambda: fastinit.truncated_normal(4, lower=math.inf, upper=math.inf), ArgumentError, "inf"),
     (lambda: fastinit.constant(4, math.nan), ArgumentError, "value must be a number, got nan"),
-    (lambda: fastinit.normal(4, dtype=np.int32), ArgumentTypeError, "float64, got int32"),
-    (lambda: fastinit.zeros(4, dtype="int8"), ArgumentTypeError, "float64, got int8"),
+    (lambda: fastinit.normal(4, dtype=np.int32), ArgumentTypeError, "complex128, got int32"),
+    (lambda: fastinit.zeros(4, dtype="int8"), ArgumentTypeError, "complex128, got int8"),
     (lambda: fastinit.zeros(4, dtype="floaty"), ArgumentTypeError, "got 'floaty'"),
     (lambda: fastinit.normal((4, 4), out=READ_ONLY), ArgumentError, "out is read-only"),
     (lambda: fastinit.zeros((4, 4), out=READ_ONLY), ArgumentError, "out is read-only"),

@@ -17,7 +17,7 @@ from numba.extending import overload, typeof_impl
 from fastinit.errors import ArgumentError
 from fastinit.kernels.jit import FloatArray
 from fastinit.keys import Key
-from fastinit.sampling import DTYPES, Distribution, Normal, Uniform, fill, numba_fill
+from fastinit.sampling import Distribution, Normal, Uniform, fill, numba_fill
 from fastinit.sampling.numba_fill import bits, normal, uniform
 
 __all__ = ["bits", "fill_normal", "fill_uniform", "normal", "uniform"]
@@ -37,8 +37,8 @@ def fill_uniform(out: FloatArray, key: int | Key, start: int = 0) -> None:
 
     Parameters
     ----------
-    out : ndarray of float32 or float64
-        Overwritten, in C order; in compiled code it must be C-contiguous.
+    out : ndarray
+        Overwritten, in C order; in compiled code it must be C-contiguous, of float32 or float64.
     key : Key or int
         64 bits.
     start : int, default 0
@@ -66,8 +66,8 @@ def fill_normal(out: FloatArray, key: int | Key, start: int = 0) -> None:
 
     Parameters
     ----------
-    out : ndarray of float32 or float64
-        Overwritten, in C order; in compiled code it must be C-contiguous.
+    out : ndarray
+        Overwritten, in C order; in compiled code it must be C-contiguous, of float32 or float64.
     key : Key or int
         64 bits.
     start : int, default 0
@@ -88,12 +88,12 @@ def fill_normal(out: FloatArray, key: int | Key, start: int = 0) -> None:
 
 def _compiled_fill(name: str, distribution: Distribution, out: Any) -> Any:
     """Return what Numba compiles in the place of `name` for an array of the type `out`."""
-    if not (isinstance(out, types.Array) and str(out.dtype) in DTYPES.values()):
+    if not (isinstance(out, types.Array) and out.dtype in (types.float32, types.float64)):
         raise TypingError(f"{name}: out must be a float32 or float64 array, got {out}")
     if out.layout != "C":
         raise TypingError(f"{name}: out must be C-contiguous, got {out}")
-    plan, parameters = distribution.plan(np.dtype(str(out.dtype)))
-    kernel = getattr(numba_fill, f"{plan}_{out.dtype}")
+    law, parameters = distribution.plan(str(out.dtype))
+    kernel = numba_fill.kernel(law, str(out.dtype))
 
     def implementation(out, key, start=0):
         if start < 0:

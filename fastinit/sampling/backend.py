@@ -1,16 +1,48 @@
-"""Which backend draws: the only place that imports one, and not before the first draw."""
+"""Which backend draws: the compiled extension where it is built, else Numba.
+
+A backend is a module with one function, ``kernel(law, dtype, add=False)``. What it returns is
+called as ``kernel(out, key, starts, parameters)`` and fills the rows of `out`, one a start; with
+`add`, as ``kernel(out, key, starts, parameters, scale)``, and does ``out += scale * draw``.
+"""
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from types import ModuleType
 
-__all__ = ["load"]
+from fastinit.errors import BackendError, unknown_name
+
+__all__ = ["load", "name"]
+
+NAMES = ("cython", "numba")
 
 
 @cache
 def load() -> ModuleType:
-    """Return the backend: a module of kernels ``{plan}_{dtype}(out, key, starts, parameters)``."""
+    """Return the backend, not imported before the first draw.
+
+    The environment variable ``FASTINIT_BACKEND`` forces one.
+    """
+    asked = os.environ.get("FASTINIT_BACKEND", "")
+    if asked and asked not in NAMES:
+        raise unknown_name("FASTINIT_BACKEND", asked, NAMES)
+    if asked != "numba":
+        try:
+            from fastinit.sampling import cython_fill
+
+            return cython_fill
+        except ImportError as error:
+            if asked == "cython":
+                raise BackendError(
+                    f"FASTINIT_BACKEND is cython, but the compiled extension is missing: {error}; "
+                    "installing with FASTINIT_REQUIRE_CYTHON=1 shows why it cannot be built"
+                ) from error
     from fastinit.sampling import numba_fill
 
     return numba_fill
+
+
+def name() -> str:
+    """Return the name of the backend in use."""
+    return load().__name__.rpartition(".")[2].removesuffix("_fill")

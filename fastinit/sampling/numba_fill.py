@@ -4,7 +4,8 @@ One file because Numba's on-disk cache of a kernel does not see edits in another
 
 The pieces, bottom up: the generator (`_philox`, `_words`), the elementary functions, one
 transform a distribution and precision (words of a few tiles -> their values), the driver that walks
-a region block by block (`_blocks`), and the compiled entry points, one a transform.
+a region block by block (`_filler`), the compiled entry points, one a transform, and `kernel`, which
+composes of them what rounds to 16 bits or adds.
 
 Two rules shape the code. Bits must not depend on the compiler: only IEEE add, subtract, multiply,
 divide, sqrt, conversions and integer operations, in the written order, never fused. And LLVM must
@@ -15,13 +16,17 @@ one carries a wraparound test; every 32-bit integer result is cast back, since N
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from fastinit.sampling.distributions import Uniform
 from fastinit.sampling.jit import cached, inlined, template
-from fastinit.sampling.layout import LANES, TILE
+from fastinit.sampling.layout import LANES, TILE, cut
 
-U32, U64, I32, I64, F32, F64 = np.uint32, np.uint64, np.int32, np.int64, np.float32, np.float64
+U16, U32, U64, I32, I64 = np.uint16, np.uint32, np.uint64, np.int32, np.int64
+F32, F64 = np.float32, np.float64
 
 # ---------------------------------------------------------------- generator
 
@@ -29,6 +34,7 @@ MULTIPLIER_0, MULTIPLIER_1 = U64(0xD2511F53), U64(0xCD9E8D57)
 WEYL_0, WEYL_1 = U64(0x9E3779B9), U64(0xBB67AE85)
 LOW, HALF_WORD = U64(0xFFFFFFFF), U64(32)
 LANES_U, TILE_U = U64(LANES), U64(TILE)
+PAIRS = TILE // 2  # complex elements a tile
 
 # How many elements are worked on at once: enough to spread the cost of starting a block (a fifth of
 # a microsecond), and few enough for the words, where there are any, to stay in the first cache.
@@ -326,7 +332,7 @@ def _far_excess(u, start, ratio, drop):
 
 
 @template
-def _uniform_tiles32(out, offset, key, tile, tiles, parameters):
+def _uniform_tiles32(out, offset, key, tile, tiles, parameters, words, more):
     # The one fused loop: next to no arithmetic per word, so a pass over scratch would show.
     center, half_width = parameters
     k0, k1 = key & LOW, key >> HALF_WORD
@@ -466,124 +472,445 @@ def _far_tiles64(out, offset, key, tile, tiles, parameters, words, more):
         out[offset + i] = _clip(mean + std * x, low, high)
 
 
+@template
+def _sign_tiles(out, offset, key, tile, tiles, parameters, words, more):
+    (scale,) = parameters
+    _words(words, key, VALUE_PLANE, tile, tiles)
+    for i in range(U64(tiles) * TILE_U):
+        out[offset + i] = scale if I32(words[i]) >= I32(0) else -scale
+
+
+@template
+def _bits_tiles32(out, offset, key, tile, tiles, parameters, words, more):
+    _words(out[offset:], key, VALUE_PLANE, tile, tiles)
+
+
+@template
+def _bits_tiles64(out, offset, key, tile, tiles, parameters, words, more):
+    _words(words, key, VALUE_PLANE, tile, tiles)
+    _words(more, key, REFINEMENT_PLANE, tile, tiles)
+    for i in range(U64(tiles) * TILE_U):
+        out[offset + i] = (U64(words[i]) << HALF_WORD) | U64(more[i])
+
+
+# A complex element has a pair of words, for its distance from the mean and for its direction.
+
+
+def _complex_tiles32(distance):
+    @template
+    def tiles32(out, offset, key, tile, tiles, parameters, words, more):
+        mean, scale = parameters[0], parameters[1]
+        _words(words, key, VALUE_PLANE, tile, tiles)
+        for pair in range(U64(2 * tiles)):
+            a = U64(pair) * U64(2) * LANES_U
+            b = a + LANES_U
+            for lane in range(LANES):
+                i = U64(lane)
+                _, _, y, rest = _uniform_parts32(words[a + i])
+                r = distance(y, rest, parameters)
+                x, y = _direction32(words[b + i])
+                value = complex(mean + scale * (r * x), scale * (r * y))
+                out[offset + U64(pair) * LANES_U + i] = value
+
+    return tiles32
+
+
+def _complex_tiles64(distance):
+    @template
+    def tiles64(out, offset, key, tile, tiles, parameters, words, more):
+        mean, scale = parameters[0], parameters[1]
+        _words(words, key, VALUE_PLANE, tile, tiles)
+        _words(more, key, REFINEMENT_PLANE, tile, tiles)
+        for pair in range(U64(2 * tiles)):
+            a = U64(pair) * U64(2) * LANES_U
+            b = a + LANES_U
+            for lane in range(LANES):
+                i = U64(lane)
+                _, _, y, rest = _uniform_parts64(words[a + i], more[a + i])
+                r = distance(y, rest, parameters)
+                x, y = _direction64(words[b + i], more[b + i])
+                value = complex(mean + scale * (r * x), scale * (r * y))
+                out[offset + U64(pair) * LANES_U + i] = value
+
+    return tiles64
+
+
+@inlined
+def _normal_distance32(y, rest, parameters):
+    return np.sqrt(F32(-2) * _log32(y, rest))
+
+
+@inlined
+def _normal_distance64(y, rest, parameters):
+    return np.sqrt(F64(-2) * _log64(y, rest))
+
+
+@inlined
+def _disk_distance(y, rest, parameters):
+    return np.sqrt(y)
+
+
+@inlined
+def _cut_distance32(y, rest, parameters):
+    _, _, ratio, drop = parameters
+    return np.sqrt(F32(-2) * _log32(ratio + y * drop, F32(0)))
+
+
+@inlined
+def _cut_distance64(y, rest, parameters):
+    _, _, ratio, drop = parameters
+    return np.sqrt(F64(-2) * _log64(ratio + y * drop, F64(0)))
+
+
+# ---------------------------------------------------------------- permutations
+
+PERMUTATION_PLANE = U64(2)
+ROUNDS = 16
+MIX_0, MIX_1, SIXTEEN = U32(0x85EBCA6B), U32(0xC2B2AE35), U32(16)
+
+
+@inlined
+def _mixed(half, key):
+    """Return a hash of half a number: the finish of MurmurHash3, without its ends."""
+    h = U32(U32(U32(half) ^ key) * MIX_0)
+    h = U32(h ^ U32(h >> SIXTEEN))
+    return U32(h * MIX_1)
+
+
+@template
+def _row_keys(keys, key, row):
+    """Write the keys of a row's permutation: one a round, and one for what goes before them."""
+    k0, k1 = key & LOW, key >> HALF_WORD
+    for j in range(0, keys.size, 4):
+        w = _philox(row, row >> HALF_WORD, PERMUTATION_PLANE, U64(j // 4), k0, k1)
+        keys[j], keys[j + 1], keys[j + 2], keys[j + 3] = U32(w[0]), U32(w[1]), U32(w[2]), U32(w[3])
+
+
+@template
+def _permuted(x, n, right_bits, left_shift, right_shift, keys):
+    """Return the place of x in a permutation of 0 to n - 1.
+
+    A Feistel network permutes the numbers of as many bits as n - 1 has; where it leaves the range,
+    it goes on until it is back. It is an even permutation of any number of bits above 2, so 0 and 1
+    change places before it with probability 1/2.
+    """
+    mask = (U64(1) << right_bits) - U64(1)
+    while True:
+        if x < U64(2):
+            x ^= U64(keys[ROUNDS] >> U32(31))
+        left, right = U32(x >> right_bits), U32(x & mask)
+        for r in range(0, ROUNDS, 2):
+            left = U32(left ^ U32(_mixed(right, keys[r]) >> left_shift))
+            right = U32(right ^ U32(_mixed(left, keys[r + 1]) >> right_shift))
+        x = (U64(left) << right_bits) | U64(right)
+        if x < n:
+            return x
+
+
 # ---------------------------------------------------------------- the driver
 
 
-@template
-def _blocks(out, starts, edge):
-    """Yield (target, offset, tile, tiles) for each block of tiles that the rows of out touch.
+def _filler(draw, planes, size=TILE):
+    """Return what fills a region by a transform that takes some planes of words, `size` a tile.
 
-    Row r holds the elements starts[r], starts[r] + 1, ... A block that lies within the row is to be
-    written there; of one that sticks out, `edge` is to receive it and what the row needs is copied.
+    Row r of out holds the elements starts[r], starts[r] + 1, ... A block of tiles that lies within
+    a row is written there; one that sticks out, to `edge`, and what the row needs is copied. No
+    generator, though it would be shorter: Numba never frees the arrays that one is given.
     """
-    length = out.shape[1]
-    most_tiles = edge.size // TILE
-    for run in range(out.shape[0]):
-        row = out[run]
-        tile = starts[run] // TILE_U
-        position = -I64(starts[run] % TILE_U)
-        while position < length:
-            tiles = min(most_tiles, (length - position + TILE - 1) // TILE)
-            end = position + tiles * TILE
-            if position >= 0 and end <= length:
-                yield row, U64(position), tile, tiles
-            else:
-                yield edge, U64(0), tile, tiles
-                for i in range(max(0, position), min(end, length)):
-                    row[i] = edge[i - position]
-            position = end
-            tile += U64(tiles)
+    most = (BLOCK if planes else BLOCK_WITHOUT_WORDS) // TILE
+
+    @template
+    def fill(out, key, starts, parameters):
+        length = out.shape[1]
+        most_tiles = min(most, length // size + 2)  # so that short rows stay cheap
+        words = np.empty(most_tiles * TILE if planes > 0 else 0, U32)
+        more = np.empty(most_tiles * TILE if planes > 1 else 0, U32)
+        edge = np.empty(most_tiles * size, out.dtype)
+        for run in range(out.shape[0]):
+            row = out[run]
+            tile = starts[run] // U64(size)
+            position = -I64(starts[run] % U64(size))
+            while position < length:
+                tiles = min(most_tiles, (length - position + size - 1) // size)
+                end = position + tiles * size
+                inside = position >= 0 and end <= length
+                target = row if inside else edge
+                offset = U64(position) if inside else U64(0)
+                draw(target, offset, key, tile, tiles, parameters, words, more)
+                if not inside:
+                    for i in range(max(0, position), min(end, length)):
+                        row[i] = edge[i - position]
+                position = end
+                tile += U64(tiles)
+
+    return fill
 
 
-@template
-def _scratch(out, most, dtype):
-    """Return scratch for a block: no more than a row can touch, so that short rows stay cheap."""
-    return np.empty(min(most, (out.shape[1] // TILE + 2) * TILE), dtype)
+_uniform_float32 = _filler(_uniform_tiles32, 0)
+_uniform_float64 = _filler(_uniform_tiles64, 2)
+_normal_float32 = _filler(_normal_tiles32, 1)
+_normal_float64 = _filler(_normal_tiles64, 2)
+_truncated_central_float32 = _filler(_central_tiles32, 1)
+_truncated_central_float64 = _filler(_central_tiles64, 2)
+_truncated_wide_float32 = _filler(_wide_tiles32, 1)
+_truncated_wide_float64 = _filler(_wide_tiles64, 2)
+_truncated_far_float32 = _filler(_far_tiles32, 1)
+_truncated_far_float64 = _filler(_far_tiles64, 2)
+_sign_float32 = _filler(_sign_tiles, 1)
+_sign_float64 = _filler(_sign_tiles, 1)
+_bits_uint32 = _filler(_bits_tiles32, 0)
+_bits_uint64 = _filler(_bits_tiles64, 2)
+_normal_complex64 = _filler(_complex_tiles32(_normal_distance32), 1, PAIRS)
+_normal_complex128 = _filler(_complex_tiles64(_normal_distance64), 2, PAIRS)
+_disk_complex64 = _filler(_complex_tiles32(_disk_distance), 1, PAIRS)
+_disk_complex128 = _filler(_complex_tiles64(_disk_distance), 2, PAIRS)
+_truncated_modulus_complex64 = _filler(_complex_tiles32(_cut_distance32), 1, PAIRS)
+_truncated_modulus_complex128 = _filler(_complex_tiles64(_cut_distance64), 2, PAIRS)
 
 
 # ---------------------------------------------------------------- entry points
 # out: (runs, length), C-contiguous; key: uint64; starts: uint64 (runs,); parameters: a tuple of
-# scalars, in the dtype of out but for the far tail, whose are float64. They are spelled out because
-# Numba does not cache a function to which its transform is passed.
+# scalars, in the dtype of out or of its parts, but float64 for the far tail and an integer for the
+# permutation. They are spelled out because Numba does not cache a function to which its transform
+# is passed.
 
 
 @cached
 def uniform_float32(out, key, starts, parameters):
-    edge = _scratch(out, BLOCK_WITHOUT_WORDS, out.dtype)
-    for target, offset, tile, tiles in _blocks(out, starts, edge):
-        _uniform_tiles32(target, offset, key, tile, tiles, parameters)
+    _uniform_float32(out, key, starts, parameters)
 
 
 @cached
 def uniform_float64(out, key, starts, parameters):
-    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
-    edge = _scratch(out, BLOCK, out.dtype)
-    for target, offset, tile, tiles in _blocks(out, starts, edge):
-        _uniform_tiles64(target, offset, key, tile, tiles, parameters, words, more)
+    _uniform_float64(out, key, starts, parameters)
 
 
 @cached
 def normal_float32(out, key, starts, parameters):
-    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
-    edge = _scratch(out, BLOCK, out.dtype)
-    for target, offset, tile, tiles in _blocks(out, starts, edge):
-        _normal_tiles32(target, offset, key, tile, tiles, parameters, words, more)
+    _normal_float32(out, key, starts, parameters)
 
 
 @cached
 def normal_float64(out, key, starts, parameters):
-    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
-    edge = _scratch(out, BLOCK, out.dtype)
-    for target, offset, tile, tiles in _blocks(out, starts, edge):
-        _normal_tiles64(target, offset, key, tile, tiles, parameters, words, more)
+    _normal_float64(out, key, starts, parameters)
 
 
 @cached
 def truncated_central_float32(out, key, starts, parameters):
-    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
-    edge = _scratch(out, BLOCK, out.dtype)
-    for target, offset, tile, tiles in _blocks(out, starts, edge):
-        _central_tiles32(target, offset, key, tile, tiles, parameters, words, more)
+    _truncated_central_float32(out, key, starts, parameters)
 
 
 @cached
 def truncated_central_float64(out, key, starts, parameters):
-    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
-    edge = _scratch(out, BLOCK, out.dtype)
-    for target, offset, tile, tiles in _blocks(out, starts, edge):
-        _central_tiles64(target, offset, key, tile, tiles, parameters, words, more)
+    _truncated_central_float64(out, key, starts, parameters)
 
 
 @cached
 def truncated_wide_float32(out, key, starts, parameters):
-    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
-    edge = _scratch(out, BLOCK, out.dtype)
-    for target, offset, tile, tiles in _blocks(out, starts, edge):
-        _wide_tiles32(target, offset, key, tile, tiles, parameters, words, more)
+    _truncated_wide_float32(out, key, starts, parameters)
 
 
 @cached
 def truncated_wide_float64(out, key, starts, parameters):
-    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
-    edge = _scratch(out, BLOCK, out.dtype)
-    for target, offset, tile, tiles in _blocks(out, starts, edge):
-        _wide_tiles64(target, offset, key, tile, tiles, parameters, words, more)
+    _truncated_wide_float64(out, key, starts, parameters)
 
 
 @cached
 def truncated_far_float32(out, key, starts, parameters):
-    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
-    edge = _scratch(out, BLOCK, out.dtype)
-    for target, offset, tile, tiles in _blocks(out, starts, edge):
-        _far_tiles32(target, offset, key, tile, tiles, parameters, words, more)
+    _truncated_far_float32(out, key, starts, parameters)
 
 
 @cached
 def truncated_far_float64(out, key, starts, parameters):
-    words, more = _scratch(out, BLOCK, U32), _scratch(out, BLOCK, U32)
-    edge = _scratch(out, BLOCK, out.dtype)
-    for target, offset, tile, tiles in _blocks(out, starts, edge):
-        _far_tiles64(target, offset, key, tile, tiles, parameters, words, more)
+    _truncated_far_float64(out, key, starts, parameters)
+
+
+@cached
+def sign_float32(out, key, starts, parameters):
+    _sign_float32(out, key, starts, parameters)
+
+
+@cached
+def sign_float64(out, key, starts, parameters):
+    _sign_float64(out, key, starts, parameters)
+
+
+@cached
+def bits_uint32(out, key, starts, parameters):
+    _bits_uint32(out, key, starts, parameters)
+
+
+@cached
+def bits_uint64(out, key, starts, parameters):
+    _bits_uint64(out, key, starts, parameters)
+
+
+@cached
+def normal_complex64(out, key, starts, parameters):
+    _normal_complex64(out, key, starts, parameters)
+
+
+@cached
+def normal_complex128(out, key, starts, parameters):
+    _normal_complex128(out, key, starts, parameters)
+
+
+@cached
+def disk_complex64(out, key, starts, parameters):
+    _disk_complex64(out, key, starts, parameters)
+
+
+@cached
+def disk_complex128(out, key, starts, parameters):
+    _disk_complex128(out, key, starts, parameters)
+
+
+@cached
+def truncated_modulus_complex64(out, key, starts, parameters):
+    _truncated_modulus_complex64(out, key, starts, parameters)
+
+
+@cached
+def truncated_modulus_complex128(out, key, starts, parameters):
+    _truncated_modulus_complex128(out, key, starts, parameters)
+
+
+@cached
+def permutation_int64(out, key, starts, parameters):
+    n = U64(parameters[0])
+    bits = 4  # fewer would not be mixed
+    while bits < 62 and (n - U64(1)) >> U64(bits):
+        bits += 1
+    right_bits = U64(bits - bits // 2)
+    left_shift, right_shift = U32(32 - bits // 2), U32(32 - (bits - bits // 2))
+    keys = np.empty(20, U32)
+    for run in range(out.shape[0]):
+        row, x = starts[run] // n, starts[run] % n
+        _row_keys(keys, key, row)
+        for i in range(out.shape[1]):
+            if x == n:
+                row, x = row + U64(1), U64(0)
+                _row_keys(keys, key, row)
+            out[run, i] = I64(_permuted(x, n, right_bits, left_shift, right_shift, keys))
+            x += U64(1)
+
+
+# ---------------------------------------------------------------- finishing: add, round to 16 bits
+# What is drawn into scratch is added to what is there, or rounded, or both.
+
+
+@inlined
+def _to_bfloat16(x):
+    """Return the 16 bits of a float32 rounded to nearest even; NaN stays one."""
+    b = F32(x).view(U32)
+    rounded = U32(U32(b + U32(0x7FFF) + U32(U32(b >> U32(16)) & U32(1))) >> U32(16))
+    quiet = U32(U32(b >> U32(16)) | U32(0x40))
+    return U16(quiet if U32(b & MAGNITUDE) > U32(0x7F800000) else rounded)
+
+
+@inlined
+def _from_bfloat16(h):
+    return U32(U32(h) << U32(16)).view(F32)
+
+
+@inlined
+def _to_float16(x):
+    """Return the 16 bits of a float32 rounded to nearest even: exact subnormals, infinity, NaN."""
+    b = F32(x).view(U32)
+    sign, magnitude = U32(U32(b >> U32(16)) & U32(0x8000)), U32(b & MAGNITUDE)
+    odd = U32(U32(magnitude >> U32(13)) & U32(1))
+    # Normal: the exponent's bias falls from 127 to 15; the carry may lead to infinity.
+    normal = U32(U32(magnitude + U32(0xC8000FFF) + odd) >> U32(13))
+    # Subnormal: at a float32 of 1/2 the last place is what the smallest float16 stands for.
+    subnormal = U32(F32(U32(magnitude).view(F32) + F32(0.5)).view(U32) - U32(0x3F000000))
+    value = subnormal if magnitude < U32(0x38800000) else normal
+    value = U32(0x7C00) if magnitude >= U32(0x47800000) else value
+    nan = U32(U32(0x7E00) | U32(U32(magnitude >> U32(13)) & U32(0x3FF)))
+    return U16(sign | (nan if magnitude > U32(0x7F800000) else value))
+
+
+@inlined
+def _from_float16(h):
+    sign, magnitude = U32(U32(U32(h) & U32(0x8000)) << U32(16)), U32(U32(h) & U32(0x7FFF))
+    # The exponent's bias rises by 112; 113 then, for the subtraction makes a subnormal exact.
+    shifted = U32(U32(magnitude << U32(13)) + U32(0x38000000))
+    least = F32(U32(shifted + U32(0x00800000)).view(F32) - F32(2.0**-14)).view(U32)
+    value = least if magnitude < U32(0x0400) else shifted
+    value = U32(value + U32(0x38000000)) if magnitude >= U32(0x7C00) else value
+    return U32(sign | value).view(F32)
+
+
+@cached
+def add_float(out, draws, scale):
+    for i in range(out.size):
+        out[i] = out[i] + scale * draws[i]
+
+
+@cached
+def round_float16(out, draws):
+    for i in range(out.size):
+        out[i] = _to_float16(draws[i])
+
+
+@cached
+def round_bfloat16(out, draws):
+    for i in range(out.size):
+        out[i] = _to_bfloat16(draws[i])
+
+
+@cached
+def add_float16(out, draws, scale):
+    for i in range(out.size):
+        out[i] = _to_float16(_from_float16(out[i]) + scale * draws[i])
+
+
+@cached
+def add_bfloat16(out, draws, scale):
+    for i in range(out.size):
+        out[i] = _to_bfloat16(_from_bfloat16(out[i]) + scale * draws[i])
+
+
+FINISHES: dict[tuple[str, bool], Callable[..., None]] = {
+    ("float16", False): round_float16,
+    ("bfloat16", False): round_bfloat16,
+    ("float16", True): add_float16,
+    ("bfloat16", True): add_bfloat16,
+    ("float32", True): add_float,
+    ("float64", True): add_float,
+}
+CHUNK = 2**15
+
+
+def kernel(law: str, dtype: str, add: bool = False) -> Callable[..., None]:
+    """Return the function that draws a law in a dtype, or adds to what is there.
+
+    It is called with ``(out, key, starts, parameters)``, and with a scale where it adds; see the
+    entry points.
+    """
+    entries = globals()
+    finish = FINISHES.get((dtype, add))
+    if finish is None:
+        entry: Callable[..., None] = entries[f"{law}_{dtype}"]
+        return entry
+    drawn = np.dtype(np.float64 if dtype == "float64" else np.float32)
+    draw = entries[f"{law}_{drawn.name}"]
+
+    def composed(out: Any, key: Any, starts: Any, parameters: Any, *scale: Any) -> None:
+        pieces = cut(out.shape, CHUNK)
+        scratch = np.empty(min(CHUNK, out.size), drawn)
+        for i in range(pieces.number):
+            *run, part = pieces.piece(i)
+            if run:  # a part of one run
+                target = out[run[0], part]
+                first = starts[run[0] : run[0] + 1] + np.uint64(part.start)
+            else:
+                target, first = out[part].reshape(-1), starts[part]
+            draws = scratch[: target.size]
+            rows = draws.reshape(first.size, target.size // first.size)
+            draw(rows, key, first, parameters)
+            finish(target, draws, *scale)
+
+    return composed
 
 
 # ---------------------------------------------------------------- single elements

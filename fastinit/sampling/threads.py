@@ -7,14 +7,18 @@ at once, the second aborts a forked child. The kernels release the GIL, so plain
 from __future__ import annotations
 
 import contextlib
+import math
 import operator
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import SupportsIndex
+from pathlib import Path
+from typing import TYPE_CHECKING, SupportsIndex
 
 from fastinit.errors import ArgumentError, ArgumentTypeError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 __all__ = ["get_num_threads", "run", "set_num_threads"]
 
@@ -33,9 +37,48 @@ def _default_count() -> int:
     asked = os.environ.get("FASTINIT_NUM_THREADS")
     if asked is not None:
         return _count(asked, "FASTINIT_NUM_THREADS")
+    return math.ceil(min(_processors(), _quota(Path("/"))))
+
+
+def _processors() -> int:
+    """Return how many processors this process may run on."""
+    if hasattr(os, "process_cpu_count"):  # Python 3.13
+        return os.process_cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _quota(root: Path) -> float:
+    """Return how many processors' time Linux's control groups grant; inf where they set no limit.
+
+    Every group's limit counts, from the top to the process's own. In a container the path may be
+    the host's, of which the container sees the top alone: its own limit.
+    """
+    lowest = math.inf
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except (OSError, ValueError):
+        return lowest
+    for line in lines:
+        _, _, rest = line.partition(":")
+        controllers, _, group = rest.partition(":")
+        if line.startswith("0::"):  # version 2
+            top, files = root / "sys/fs/cgroup", ["cpu.max"]
+        elif "cpu" in controllers.split(","):  # version 1
+            top, files = root / "sys/fs/cgroup/cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+        else:
+            continue
+        own = top / group.lstrip("/")
+        for folder in (own, *own.parents):
+            try:
+                text = " ".join((folder / file).read_text() for file in files)
+                quota, period = (int(number) for number in text.split())
+            except (OSError, ValueError):  # no such file, or "max"
+                continue
+            if quota > 0 and period > 0:
+                lowest = min(lowest, quota / period)
+    return lowest
 
 
 _lock = threading.Lock()
@@ -51,7 +94,8 @@ def get_num_threads() -> int:
     -------
     int
         What `set_num_threads` set, else the environment variable ``FASTINIT_NUM_THREADS``, else the
-        number of processors that this process may use.
+        number of processors that this process may use, or fewer where its control group (a
+        container's CPU limit) grants less time than theirs, rounded up.
 
     Examples
     --------
@@ -120,12 +164,12 @@ def run(task: Callable[[int], None], count: int) -> None:
             raise
 
     futures: list[Future[None]] = []
-    # Refused when the interpreter shuts down or no thread can be started: then work alone.
-    with contextlib.suppress(RuntimeError):
-        pool = _pool_of(helpers)
-        for _ in range(helpers):
-            futures.append(pool.submit(work))
     try:
+        # Refused when the interpreter shuts down or no thread can be started: then work alone.
+        with contextlib.suppress(RuntimeError):
+            pool = _pool_of(helpers)
+            for _ in range(helpers):
+                futures.append(pool.submit(work))
         work()
     finally:
         stopped.set()
@@ -136,6 +180,8 @@ def run(task: Callable[[int], None], count: int) -> None:
 
 
 def _pool_of(size: int) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # takes milliseconds: not before it is used
+
     global _pool, _pool_size
     with _lock:
         if _pool is None or _pool_size < size:

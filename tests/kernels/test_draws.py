@@ -47,7 +47,7 @@ def test_single_elements_from_python():
     assert draws.normal(int(KEY), np.uint64(5)) == draws.normal(KEY, 5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**50), st.integers(0, 300))
 def test_compiled_fills_equal_those_from_python(key, start, size):
     for dtype in (np.float32, np.float64):

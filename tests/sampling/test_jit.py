@@ -13,7 +13,7 @@ def run(code, **environment):
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | environment,
+        env=os.environ | {"FASTINIT_BACKEND": "numba"} | environment,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

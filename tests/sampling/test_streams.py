@@ -1,6 +1,7 @@
 """Known answers of the generator, and every kernel against the oracle, to the last bit."""
 
 import decimal
+import sys
 
 import numpy as np
 import pytest
@@ -10,12 +11,17 @@ from scipy import stats
 
 from fastinit.keys import key
 from fastinit.sampling import (
+    Bits,
     Normal,
+    Permutation,
+    Sign,
     TruncatedNormal,
     Uniform,
+    backend,
     fill,
     numba_fill,
 )
+from fastinit.sampling.dtypes import COMPLEX, FLOATS, find
 from tests import naive
 
 ONES = 0xFFFFFFFF
@@ -43,6 +49,10 @@ DISTRIBUTIONS = [
     TruncatedNormal(0.0, 1.0, 1.0, 4.5),
     TruncatedNormal(1.0, 0.1, -np.inf, -2.5),
     TruncatedNormal(0.0, 1.0, -np.inf, np.inf),
+    TruncatedNormal(0.3, 1.0, -0.5, 0.5, absolute=True),
+    TruncatedNormal(0.3, 0.5, 1.0, np.inf, absolute=True),
+    TruncatedNormal(2.0, 0.0, 1.0, 2.0, absolute=True),
+    Sign(0.7),
 ]
 
 
@@ -53,18 +63,80 @@ def test_philox_known_answers(counter, key_words, expected):
     assert tuple(int(word) & ONES for word in drawn) == expected
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=repr)
-@pytest.mark.parametrize("start", [0, 5, 64, 2**36 - 700, 2**62 + 11])
+COMPLEX_LAWS = [
+    Uniform(-1.0, 3.0),
+    Normal(0.5, 2.0),
+    TruncatedNormal(0.0, 1.0),
+    TruncatedNormal(-1.0, 0.3, -0.5, 0.5),
+    TruncatedNormal(0.0, 1.0, -np.inf, np.inf),
+    TruncatedNormal(0.0, 1.0, -1e-5, 1e-5),
+]
+PERMUTATIONS = [Permutation(n) for n in (1, 2, 3, 5, 16, 17, 1000, 2**33 + 7, 2**62)]
+CASES = [
+    *((law, dtype) for law in DISTRIBUTIONS for dtype in FLOATS),
+    *((law, dtype) for law in COMPLEX_LAWS for dtype in COMPLEX),
+    *((law, dtype) for law in (Bits(), *PERMUTATIONS) for dtype in law.dtypes),
+]
+STARTS = [0, 5, 64, 2**36 - 700, 2**62 + 11]
+
+
+def same_bits(one, other):
+    assert one.dtype == other.dtype
+    np.testing.assert_array_equal(*(np.ascontiguousarray(a).view(np.uint8) for a in (one, other)))
+
+
+@pytest.mark.parametrize(("distribution", "dtype"), CASES, ids=repr)
+@pytest.mark.parametrize("start", STARTS)
 def test_kernels_match_the_oracle_bit_for_bit(distribution, dtype, start):
     for bits in KEYS:
-        out = np.empty(3000, dtype)
-        fill(out, distribution, bits, start)
-        expected = naive.values(distribution, bits, start + np.arange(3000), dtype)
-        assert expected.dtype == dtype
-        np.testing.assert_array_equal(
-            out.view(f"u{out.itemsize}"), expected.view(f"u{out.itemsize}")
-        )
+        out = np.empty(3000, find(dtype, (dtype,)).storage)
+        fill(out, distribution, bits, start, dtype=dtype)
+        same_bits(out, naive.values(distribution, bits, start + np.arange(3000), dtype))
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=repr)
+@pytest.mark.parametrize("start", STARTS)
+def test_adding_matches_the_oracle_bit_for_bit(distribution, dtype, start):
+    row = find(dtype, FLOATS)
+    before = np.empty(3000, row.storage)
+    fill(before, Normal(0.0, 3.0), 11, dtype=dtype)
+    for scale in (1.0, -0.3):
+        out = before.copy()
+        fill(out, distribution, KEYS[1], start, dtype=dtype, scale=scale)
+        elements = start + np.arange(3000)
+        same_bits(out, naive.added(before, scale, distribution, KEYS[1], elements, dtype))
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, *COMPLEX])
+def test_large_fills_are_made_of_chunks_that_fit(dtype):
+    """More than a chunk of the 16-bit kernels and more than a block, in long and in short rows."""
+    row = find(dtype, (dtype,))
+    whole = np.empty(2**18 + 5, row.storage)
+    fill(whole, Normal(0.0, 1.0), 3, 7, dtype=dtype)
+    same_bits(whole, naive.values(Normal(0.0, 1.0), 3, 7 + np.arange(whole.size), dtype))
+    short = np.empty((2**12, 33), row.storage)
+    fill(short, Normal(0.0, 1.0), 3, 7, (50, 1), dtype=dtype)
+    elements = 7 + 50 * np.arange(2**12)[:, None] + np.arange(33)
+    same_bits(short.ravel(), naive.values(Normal(0.0, 1.0), 3, elements.ravel(), dtype))
+
+
+@pytest.mark.parametrize(("distribution", "dtype"), CASES, ids=repr)
+def test_no_array_is_kept(distribution, dtype):
+    out, starts = np.empty((2, 50), find(dtype, (dtype,)).storage), np.zeros(2, np.uint64)
+    law, parameters = distribution.plan(dtype)
+    kernel = backend.load().kernel(law, dtype)
+    kernel(out, np.uint64(0), starts, parameters)
+    before = sys.getrefcount(out), sys.getrefcount(starts)
+    for _ in range(3):
+        kernel(out, np.uint64(0), starts, parameters)
+    assert (sys.getrefcount(out), sys.getrefcount(starts)) == before
+
+
+def test_the_oracle_notices_one_element_too_many():
+    out = np.empty(100, np.int64)
+    fill(out, Permutation(17), 0, 1)
+    assert not np.array_equal(out, naive.values(Permutation(17), 0, np.arange(100), "int64"))
 
 
 def test_counter_carries_into_its_upper_word():

@@ -1,8 +1,9 @@
 """The values do not depend on threads, and threads, forks and interrupts do no harm."""
 
-import _thread
+import math
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from fastinit.errors import ArgumentError, ArgumentTypeError
 from fastinit.sampling import threads
 
 SIZE = 2**24 + 13  # nine tasks
+FEW = 2**22 + 13  # three tasks, which draw the first of the same elements
 
 
 @pytest.fixture(autouse=True)
@@ -62,24 +64,64 @@ def test_many_python_threads_at_once(expected):
 
 
 def _child(connection):
-    connection.send_bytes(draw().tobytes())
+    connection.send_bytes(draw(FEW).tobytes())
     connection.close()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_forked_child_draws_the_same(expected):
-    fastinit.set_num_threads(3)
-    draw()  # the parent's pool is up
+def _draw_in_forked_child(expected):
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
     child = context.Process(target=_child, args=(sender,), daemon=True)
     child.start()
     assert receiver.poll(60), "the child hangs"
-    np.testing.assert_array_equal(np.frombuffer(receiver.recv_bytes(), np.float32), expected)
+    values = np.frombuffer(receiver.recv_bytes(), np.float32)
+    np.testing.assert_array_equal(values, expected[:FEW])
     child.join(30)
     assert child.exitcode == 0
+
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system cannot fork")
+ignore_fork_warning = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
+
+@forks
+@ignore_fork_warning
+def test_a_forked_daemonic_child_draws_the_same(expected):
+    fastinit.set_num_threads(3)
+    draw()  # the parent's pool is up
+    _draw_in_forked_child(expected)
     np.testing.assert_array_equal(draw(), expected)  # and the parent's pool still works
+
+
+@forks
+@ignore_fork_warning
+def test_a_child_forked_during_a_fill_draws_the_same(expected):
+    fastinit.set_num_threads(2)
+    stop, fills = threading.Event(), []
+
+    def keep_drawing():
+        while not stop.is_set():
+            fills.append(draw(FEW))
+            del fills[:-1]
+
+    filler = threading.Thread(target=keep_drawing)
+    filler.start()
+    try:
+        for _ in range(10):
+            _draw_in_forked_child(expected)
+    finally:
+        stop.set()
+        filler.join()
+    np.testing.assert_array_equal(fills[-1], expected[:FEW])
+
+
+@forks
+@ignore_fork_warning
+def test_a_child_forked_while_the_pool_is_locked_draws_the_same(expected):
+    fastinit.set_num_threads(2)
+    draw()
+    with threads._lock:
+        _draw_in_forked_child(expected)
 
 
 def test_an_exception_in_a_task_comes_through_and_stops_the_rest():
@@ -96,36 +138,77 @@ def test_an_exception_in_a_task_comes_through_and_stops_the_rest():
     assert len(done) < 10**5
 
 
-def test_an_interrupt_comes_through_within_a_second():
-    fastinit.set_num_threads(2)
-    out = np.empty(2**26, np.float64)
-    draw(10**6, np.float64)  # compiled
+INTERRUPTED = """
+import numpy, fastinit
+fastinit.set_num_threads(2)
+# Seconds of work, of which only the pages that are filled before the interrupt take memory.
+law = fastinit.get("truncated_normal", lower=-4.0, upper=4.0)
+law(10**6, seed=0)  # compiled
+out = numpy.empty(10**9, numpy.float32)
+print("filling", flush=True)
+try:
+    law(out.shape, seed=0, out=out)
+    print("finished", flush=True)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+law(10**7, seed=0)
+print("drew again", flush=True)
+"""
 
-    def fill_for_minutes():
-        for _ in range(1000):
-            fastinit.normal(out.shape, seed=0, dtype=np.float64, out=out)
 
-    timer = threading.Timer(0.05, _thread.interrupt_main)
-    timer.start()
-    start = time.perf_counter()
-    with pytest.raises(KeyboardInterrupt):
-        fill_for_minutes()
-    assert time.perf_counter() - start < 1.05
-    timer.join()
+@pytest.mark.skipif(os.name == "nt", reason="no process can be sent Ctrl-C alone")
+def test_ctrl_c_comes_through_a_fill_of_1e9_elements_within_a_second():
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "filling\n"
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        start = time.perf_counter()
+        assert process.stdout.readline() == "interrupted\n"
+        assert time.perf_counter() - start < 1.0
+        assert process.stdout.readline() == "drew again\n"
+    assert process.returncode == 0
 
 
-def test_drawing_while_the_interpreter_exits():
-    code = (
-        "import atexit, fastinit\n"
-        "fastinit.set_num_threads(2)\n"
-        "draw = lambda: fastinit.uniform(10**6, seed=0)\n"
-        "atexit.register(lambda: print('drew', draw().size))\n"
-        "draw()\n"
-    )
+def run(code):
+    code = "import atexit, threading, time, fastinit\nfastinit.set_num_threads(2)\n" + code
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
-    assert (result.returncode, result.stdout.strip()) == (0, "drew 1000000"), result.stderr
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout
+
+
+def draw_at_exit(before):
+    return (
+        "draw = lambda: fastinit.uniform(10**7, seed=0)\n"
+        f"{before}\n"
+        "atexit.register(lambda: print('drew', draw().size))\n"
+    )
+
+
+@pytest.mark.parametrize("before", ["draw()", ""], ids=["pool up", "no pool yet"])
+def test_drawing_while_the_interpreter_exits(before):
+    assert run(draw_at_exit(before)) == "drew 10000000\n"
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+def test_the_interpreter_exits_while_a_thread_draws(daemon):
+    code = (
+        "def keep_drawing():\n"
+        "    for _ in range(10):\n"
+        "        fastinit.uniform(10**7, seed=0)\n"
+        "    print('drew')\n"
+        f"threading.Thread(target=keep_drawing, daemon={daemon}).start()\n"
+        "time.sleep(0.1)\n"
+    )
+    assert run(code) == ("" if daemon else "drew\n")
+
+
+def test_importing_the_library_loads_no_pool():
+    assert run("import sys; print('concurrent.futures' in sys.modules)") == "False\n"
 
 
 @pytest.mark.parametrize("count", [0, -1, "0"])
@@ -153,3 +236,59 @@ def test_the_environment_sets_the_count(monkeypatch):
     monkeypatch.setenv("FASTINIT_NUM_THREADS", "5")
     monkeypatch.setattr(threads, "_threads", None)
     assert fastinit.get_num_threads() == 5
+
+
+def _system(root, groups, limits):
+    """Write a system's files: the process's groups, and what each group's folder holds."""
+    files = {"proc/self/cgroup": groups} | {f"sys/fs/cgroup/{k}": v for k, v in limits.items()}
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return root
+
+
+V1 = "9:name=systemd:/job\n4:cpuset:/job\n3:cpu,cpuacct:/job\n0::/\n"
+V2 = "0::/user/job\n"
+
+
+@pytest.mark.parametrize(
+    ("quota", "groups", "limits"),
+    [
+        (2.5, V2, {"user/job/cpu.max": "250000 100000\n"}),
+        (0.5, V2, {"user/job/cpu.max": "max 100000", "user/cpu.max": "50000 100000"}),
+        (1.5, V2, {"user/job/cpu.max": "300000 100000", "user/cpu.max": "150000 100000"}),
+        (3, V2, {"cpu.max": "300000 100000"}),  # a container that sees only its own group
+        (math.inf, V2, {"user/job/cpu.max": "max 100000"}),
+        (math.inf, V2, {"else/cpu.max": "100000 100000"}),
+        (2, V1, {"cpu/job/cpu.cfs_quota_us": "200000", "cpu/job/cpu.cfs_period_us": "100000"}),
+        (4, V1, {"cpu/cpu.cfs_quota_us": "200000\n", "cpu/cpu.cfs_period_us": "50000\n"}),
+        (math.inf, V1, {"cpu/job/cpu.cfs_quota_us": "-1", "cpu/job/cpu.cfs_period_us": "100000"}),
+        (math.inf, V1, {"cpu/job/cpu.cfs_quota_us": "100000"}),
+        (math.inf, V1, {"cpuset/job/cpu.cfs_quota_us": "1", "cpuset/job/cpu.cfs_period_us": "1"}),
+        (math.inf, V2, {}),
+        (math.inf, "", {"cpu.max": "100000 100000"}),
+        (math.inf, "no colons\n0::\n::\n", {}),
+        (math.inf, "0::/../..\n", {}),
+        (math.inf, b"\xff\xfe", {}),
+        (math.inf, V2, {"user/job/cpu.max": "100000 0", "user/cpu.max": "few many", "cpu.max": ""}),
+        (math.inf, V2, {"user/job/cpu.max": b"\xff\xfe", "user/cpu.max": "1 2 3"}),
+        (math.inf, V2, {"user/job/cpu.max/folder": "100000 100000"}),
+    ],
+)
+def test_the_quota_of_the_control_groups(quota, groups, limits, tmp_path):
+    assert threads._quota(_system(tmp_path, groups, limits)) == quota
+
+
+def test_a_system_without_control_groups_has_no_quota(tmp_path):
+    assert threads._quota(tmp_path) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("processors", "quota", "count"), [(4, math.inf, 4), (4, 2.5, 3), (4, 0.1, 1), (2, 8.0, 2)]
+)
+def test_the_default_is_what_both_processors_and_quota_grant(processors, quota, count, monkeypatch):
+    monkeypatch.delenv("FASTINIT_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "_processors", lambda: processors)
+    monkeypatch.setattr(threads, "_quota", lambda root: quota)
+    assert threads._default_count() == count
