@@ -1,26 +1,36 @@
-"""Time of a fill against NumPy's, into one given buffer: interleaved in one run, medians, ratios.
+"""Every speed target of the library, measured: interleaved in one run, medians, ratios.
 
-    python benchmarks/sampling.py [--elements 33554432] [--rounds 9] [--readme]
+    python benchmarks/sampling.py [--only PATTERN] [--json FILE] [--readme]
 
---readme also records the figures in benchmarks/sampling.json and writes the README's table.
+Peers that are not installed are left out, and a line says which. --readme measures everything,
+records it in benchmarks/sampling.json and writes the README's table.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import importlib.metadata
 import json
+import math
 import os
 import platform
+import re
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import fastinit
+from fastinit.sampling import TruncatedNormal, Uniform, backend, threads
 
+THREADS = 2
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "sampling.json"
 START, END = (
@@ -29,107 +39,452 @@ START, END = (
 )
 
 Fill = Callable[[], Any]
+Fills = dict[str, Fill]
+Parameters = Callable[[Any], tuple[Any, ...]]
+
+# ---------------------------------------------------------------- what is measured
 
 
-def contestants(out: np.ndarray) -> dict[str, tuple[Fill, Fill]]:
-    """Return, for each kind of values, NumPy's and fastinit's fill of the same buffer."""
-    generator = np.random.Generator(np.random.PCG64(0))  # NumPy's default
-    fastest = np.random.Generator(np.random.SFC64(0))
-    theirs = {"out": out, "dtype": out.dtype}
-    ours = {"out": out, "dtype": out.dtype, "seed": fastinit.key(0)}
-    std, clipped = np.sqrt(2 / 4096), np.empty_like(out)
+class Target(NamedTuple):
+    """What fastinit must reach: "at least" so many times a peer's speed, or "at most" of its time.
 
-    def numpy_he_normal() -> None:
-        generator.standard_normal(**theirs)
-        np.multiply(out, out.dtype.type(std), out=out)
+    A peer stands for the fastest of the contestants whose names begin like it.
+    """
 
-    def numpy_truncated_normal() -> None:
-        # NumPy has none: the quantile of uniform draws is not in NumPy either, so redraw.
-        generator.standard_normal(**theirs)
-        while (outside := np.flatnonzero(np.abs(out, out=clipped) > 2)).size:
-            out[outside] = generator.standard_normal(outside.size, out.dtype)
-
-    shape, dense = out.shape, (4096, out.size // 4096)
-    in_dense = {**ours, "out": out.reshape(dense)}
-    return {
-        "uniform": (
-            lambda: generator.random(**theirs),
-            lambda: fastinit.uniform(shape, 0.0, 1.0, **ours),
-        ),
-        "uniform (SFC64)": (
-            lambda: fastest.random(**theirs),
-            lambda: fastinit.uniform(shape, 0.0, 1.0, **ours),
-        ),
-        "normal": (
-            lambda: generator.standard_normal(**theirs),
-            lambda: fastinit.normal(shape, 0.0, 1.0, **ours),
-        ),
-        "normal (SFC64)": (
-            lambda: fastest.standard_normal(**theirs),
-            lambda: fastinit.normal(shape, 0.0, 1.0, **ours),
-        ),
-        "truncated normal": (
-            numpy_truncated_normal,
-            lambda: fastinit.truncated_normal(shape, 0.0, 1.0, **ours),
-        ),
-        "he_normal": (numpy_he_normal, lambda: fastinit.he_normal(dense, **in_dense)),
-        "ones": (lambda: out.fill(1.0), lambda: fastinit.ones(shape, out=out, dtype=out.dtype)),
-    }
+    peer: str
+    kind: str
+    bound: float
 
 
-def measure(elements: int, rounds: int) -> dict[str, Any]:
-    """Return the median nanoseconds an element of every fill."""
-    rows = []
-    for dtype in ("float32", "float64"):
+class Contest(NamedTuple):
+    """A row: `contestants(elements)` gives a fill a name; the first is fastinit's."""
+
+    name: str
+    contestants: Callable[[int], Fills]
+    targets: tuple[Target, ...]
+    elements: int | None = None  # by default those of --elements
+    repeats: int = 1  # calls a sample
+    written: int = 0  # bytes an element, where it makes sense to compare with the memory
+
+
+def faster(peer: str, times: float) -> Target:
+    return Target(peer, "at least", times)
+
+
+def within(peer: str, share: float) -> Target:
+    return Target(peer, "at most", share)
+
+
+def filling(dtype: str, law: str, *targets: Target) -> Contest:
+    written = {"float32": 4, "float64": 8, "bfloat16": 2}[dtype]
+    return Contest(f"{dtype} {law}", partial(fills_of, law, dtype), targets, written=written)
+
+
+def calling(name: str, contestants: Callable[[int], Fills], size: int, repeats: int) -> Contest:
+    return Contest(name, contestants, (within("NumPy", 0.6),), size, repeats)
+
+
+def backends(law: str, dtype: str, parameters: Parameters, add: bool) -> Contest:
+    name = f"Cython {dtype} {law}{' +=' * add}"
+    contestants = partial(kernels, law, dtype, parameters, add)
+    return Contest(name, contestants, (faster("Numba", 0.9),), 2**20)
+
+
+def contests() -> list[Contest]:
+    """Return the rows, in the order of the issue that set the targets."""
+    uniform = [faster("NumPy", 9), faster("PyTorch", 9), within("plain fill", 2.5)]
+    normal = [faster("NumPy", 12), faster("PyTorch", 4.5), faster("JAX", 15)]
+    return [
+        filling("float32", "uniform", *uniform, faster("1 thread", 1.85)),
+        filling("float32", "normal", *normal, faster("1 thread", 1.85)),
+        filling("float32", "truncated normal", faster("PyTorch", 6), faster("JAX", 12)),
+        filling("bfloat16", "normal", faster("PyTorch", 6)),
+        filling("float64", "uniform"),
+        filling("float64", "normal", faster("NumPy", 6), faster("oneMKL", 2.5)),
+        filling("float64", "truncated normal"),
+        calling("he_normal((64, 20))", small_calls, 64 * 20, 200),
+        calling("he_normal((64, 20), seed=0)", partial(small_calls, seed=0), 64 * 20, 200),
+        calling("fresh he_normal((4096, 4096))", processes, 4096**2, 1),
+        *(backends(*kernel) for kernel in every_kernel()),
+    ]
+
+
+# ---------------------------------------------------------------- fills of one buffer
+
+
+missing: set[str] = set()
+
+
+def fills_of(law: str, dtype: str, elements: int) -> Fills:
+    """Return fastinit's fill, the peers', and plain ones, all of the same buffer."""
+    if dtype == "bfloat16":
+        try:
+            from ml_dtypes import bfloat16
+        except ImportError:
+            missing.add("ml_dtypes")
+            return {}
+        out = np.empty(elements, bfloat16)
+    else:
         out = np.empty(elements, dtype)
-        for name, fills in contestants(out).items():
-            times: tuple[list[float], list[float]] = ([], [])
-            for turn in range(rounds + 1):
-                for fill, seconds in zip(fills, times, strict=True):
-                    start = time.perf_counter()
-                    fill()
-                    if turn:  # the first compiles, and touches the pages
-                        seconds.append(time.perf_counter() - start)
-            numpy_ns, fastinit_ns = (statistics.median(t) / elements * 1e9 for t in times)
-            rows.append({"fill": name, "dtype": dtype, "numpy": numpy_ns, "fastinit": fastinit_ns})
-            print(
-                f"{dtype} {name:18}{numpy_ns:8.2f}{fastinit_ns:8.2f}{numpy_ns / fastinit_ns:7.1f}x"
-            )
+    fills: Fills = {}
+    for peer in (our_fills, numpy_fills, torch_fills, jax_fills, mkl_fills, plain_fills):
+        try:
+            fills |= peer(law, dtype, out)
+        except ImportError as error:
+            missing.add(error.name or str(error))
+    return fills
+
+
+def our_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
+    draw = {
+        "uniform": fastinit.uniform,
+        "normal": fastinit.normal,
+        "truncated normal": fastinit.truncated_normal,
+    }[law]
+    key = fastinit.key(0)
+
+    def fill(count: int) -> None:
+        fastinit.set_num_threads(count)
+        draw(out.shape, 0.0, 1.0, seed=key, dtype=out.dtype, out=out)
+
+    return {"fastinit": partial(fill, THREADS), "1 thread": partial(fill, 1)}
+
+
+def numpy_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
+    if dtype == "bfloat16":
+        return {}
+    pcg, sfc = (np.random.Generator(bits(0)) for bits in (np.random.PCG64, np.random.SFC64))
+    options = {"dtype": out.dtype, "out": out}
+    if law != "truncated normal":
+        name = {"uniform": "random", "normal": "standard_normal"}[law]
+        return {
+            "NumPy PCG64": partial(getattr(pcg, name), **options),
+            "NumPy SFC64": partial(getattr(sfc, name), **options),
+        }
+    clipped = np.empty_like(out)
+
+    def redraw() -> None:  # NumPy has no truncated normal
+        sfc.standard_normal(**options)
+        while (outside := np.flatnonzero(np.abs(out, out=clipped) > 2)).size:
+            out[outside] = sfc.standard_normal(outside.size, out.dtype)
+
+    return {"NumPy SFC64, redrawn": redraw}
+
+
+def torch_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
+    import torch
+
+    torch.set_num_threads(THREADS)
+    integers = out.view(f"int{out.dtype.itemsize * 8}")  # since it knows no ml_dtypes
+    tensor = torch.from_numpy(integers).view(getattr(torch, dtype))
+    if law != "truncated normal":
+        return {"PyTorch": {"uniform": tensor.uniform_, "normal": tensor.normal_}[law]}
+    reach = math.erf(2 / math.sqrt(2))
+
+    def invert() -> None:  # as trunc_normal_ did before it rejected; that is many times slower
+        tensor.uniform_(-reach, reach).erfinv_().mul_(math.sqrt(2)).clamp_(-2, 2)
+
+    reject = partial(torch.nn.init.trunc_normal_, tensor)
+    return {"PyTorch trunc_normal_": reject, "PyTorch erfinv_": invert}
+
+
+def jax_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
+    if dtype == "float64":  # not by default
+        return {}
+    import jax
+
+    draw = {
+        "uniform": jax.random.uniform,
+        "normal": jax.random.normal,
+        "truncated normal": partial(jax.random.truncated_normal, lower=-2.0, upper=2.0),
+    }[law]
+    # JAX fills no buffer, but the result takes the place of one that is donated.
+    compiled = jax.jit(
+        lambda key, buffer: draw(key=key, shape=out.shape, dtype=dtype),
+        donate_argnums=1,
+        keep_unused=True,
+    )
+    key, buffers = jax.random.key(0), [jax.numpy.zeros(out.shape, dtype)]
+
+    def fill() -> None:
+        buffers.append(compiled(key, buffers.pop()).block_until_ready())
+
+    return {"JAX": fill}
+
+
+def mkl_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
+    """Return oneMKL's fastest method, with its default and its fastest generator; no out=."""
+    if (law, dtype) != ("normal", "float64"):
+        return {}
+    from mkl_random import MKLRandomState
+
     return {
-        "elements": elements,
-        "threads": fastinit.get_num_threads(),
-        "processor": processor(),
-        "numpy": np.__version__,
-        "rows": rows,
+        f"oneMKL {bits}": partial(
+            MKLRandomState(0, brng=bits).standard_normal, out.size, method="ICDF"
+        )
+        for bits in ("MT19937", "PHILOX4X32X10")
     }
+
+
+def plain_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
+    """Return what bounds every fill: nothing but writing, with as many threads."""
+    slices = np.array_split(out, THREADS)
+
+    def fill(thread: int) -> None:
+        slices[thread][:] = 1
+
+    def memset(thread: int) -> None:
+        ctypes.memset(slices[thread].ctypes.data, 0, slices[thread].nbytes)
+
+    def on_threads(task: Callable[[int], None]) -> None:
+        fastinit.set_num_threads(THREADS)
+        threads.run(task, THREADS)
+
+    return {"plain fill": partial(on_threads, fill), "memset": partial(on_threads, memset)}
+
+
+# ---------------------------------------------------------------- calls and processes
+
+
+def small_calls(elements: int, **seed: int) -> Fills:
+    generator, c = np.random.default_rng(0), np.float32(math.sqrt(2 / 64))
+    return {
+        "fastinit": lambda: fastinit.he_normal((64, 20), **seed),
+        "NumPy": lambda: generator.standard_normal((64, 20), np.float32) * c,
+    }
+
+
+FRESH = "import fastinit; fastinit.he_normal((4096, 4096))"
+
+
+def process(code: str) -> str:
+    """Run Python code in a fresh process with this fastinit, and return what it prints."""
+    path = str(Path(fastinit.__file__).parent.parent)
+    environment = {**os.environ, "PYTHONPATH": path, "FASTINIT_NUM_THREADS": str(THREADS)}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def processes(elements: int) -> Fills:
+    theirs = (
+        "import numpy\n"
+        "w = numpy.random.default_rng().standard_normal((4096, 4096), numpy.float32)\n"
+        "w *= numpy.float32((2 / 4096) ** 0.5)\n"
+    )
+    return {"fastinit": partial(process, FRESH), "NumPy": partial(process, theirs)}
+
+
+MEMORY = """
+import resource, numpy, fastinit
+outs = [numpy.ones({elements}, dtype) for dtype in ("float32", "float64")]
+laws = [fastinit.get(law) for law in ("uniform", "normal", "truncated_normal")]
+laws.append(fastinit.get("truncated_normal", lower=-4.0, upper=4.0))
+for out in outs:
+    for law in laws:
+        law(1000, seed=0, dtype=out.dtype)  # loaded, and compiled where there is no cache
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+more = numpy.ones(2**26)  # so that the peak is now, whatever compiling took
+before = peak()
+for out in outs:
+    for law in laws:
+        law(out.shape, seed=0, dtype=out.dtype, out=out)
+print(peak() - before)
+"""
+
+
+def memory(elements: int) -> float:
+    """Return by how many MiB a thread the fills raise the peak of the memory in use."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, else KiB
+    return int(process(MEMORY.format(elements=elements))) * unit / 2**20 / THREADS
+
+
+# ---------------------------------------------------------------- backends
+
+
+def of_law(law: Any) -> Parameters:
+    return lambda number: law.plan(np.dtype(number))[1]
+
+
+def given(*numbers: float) -> Parameters:
+    return lambda number: tuple(number(x) for x in numbers)
+
+
+REAL = ("float32", "float64", "float16", "bfloat16")
+COMPLEX = ("complex64", "complex128")
+ROOT_HALF, RATIO = math.sqrt(0.5), math.exp(-4.0)
+# law, dtypes, its parameters as numbers of the dtype computed in
+LAWS: list[tuple[str, tuple[str, ...], Parameters]] = [
+    ("uniform", REAL, of_law(Uniform(0.0, 1.0))),
+    ("normal", REAL, given(0, 1)),
+    ("truncated_central", REAL, of_law(TruncatedNormal(0.0, 1.0))),
+    ("truncated_wide", REAL, of_law(TruncatedNormal(0.0, 1.0, -4.0, 4.0))),
+    ("truncated_far", REAL, of_law(TruncatedNormal(0.0, 1.0, 6.0, 7.0))),
+    ("sign", REAL, given(1)),
+    ("normal", COMPLEX, given(0, ROOT_HALF)),
+    ("disk", COMPLEX, given(0, 1)),
+    ("truncated_modulus", COMPLEX, given(0, ROOT_HALF, RATIO, 1 - RATIO)),
+    ("bits", ("uint32", "uint64"), given()),
+    ("permutation", ("int64",), lambda number: (10**6,)),
+]
+
+
+def every_kernel() -> Iterator[tuple[str, str, Parameters, bool]]:
+    for law, dtypes, parameters in LAWS:
+        for dtype in dtypes:
+            yield law, dtype, parameters, False
+            if dtypes is REAL:
+                yield law, dtype, parameters, True
+
+
+def kernels(law: str, dtype: str, parameters: Parameters, add: bool, elements: int) -> Fills:
+    """Return both backends' fill of a law, on this thread."""
+    try:
+        from fastinit.sampling import cython_fill, numba_fill
+    except ImportError:
+        missing.add("the Cython extension")
+        return {}
+    double = dtype in ("float64", "complex128")
+    number = np.float64 if double else np.float32
+    out = np.zeros((1, elements), np.uint16 if dtype in ("float16", "bfloat16") else dtype)
+    arguments = [out, np.uint64(0), np.zeros(1, np.uint64), parameters(number)]
+    arguments += [number(1e-3)] if add else []
+    return {
+        name: partial(module.kernel(law, dtype, add=add), *arguments)
+        for name, module in (("Cython", cython_fill), ("Numba", numba_fill))
+    }
+
+
+# ---------------------------------------------------------------- measuring
+
+
+def measure(contest: Contest, elements: int, rounds: int) -> dict[str, float]:
+    """Return the median nanoseconds an element of every contestant."""
+    size = contest.elements or elements
+    fills = contest.contestants(size)
+    times: dict[str, list[float]] = {name: [] for name in fills}
+    for turn in range(rounds + 1):
+        for name, fill in fills.items():
+            time.sleep(0.005)  # until the threads of the one before have stopped spinning
+            start = time.perf_counter()
+            for _ in range(contest.repeats):
+                fill()
+            if turn:  # the first compiles, and touches the pages
+                times[name].append(time.perf_counter() - start)
+    calls = size * contest.repeats
+    return {name: statistics.median(t) / calls * 1e9 for name, t in times.items()}
+
+
+def figure_of(target: Target, ns: dict[str, float]) -> float | None:
+    """Return the ratio that a target is about, or None if the peer is not there."""
+    theirs = [t for name, t in ns.items() if name.startswith(target.peer)]
+    if not theirs:
+        return None
+    ours = next(iter(ns.values()))
+    return min(theirs) / ours if target.kind == "at least" else ours / min(theirs)
+
+
+def check(what: str, kind: str, bound: float, unit: str, figure: float) -> dict[str, Any]:
+    met = figure >= bound if kind == "at least" else figure <= bound
+    return {"what": what, "target": f"{kind} {bound:g}{unit}", "figure": figure, "met": met}
+
+
+def run(rows: Iterable[Contest], elements: int, rounds: int) -> tuple[list[Any], list[Any]]:
+    """Measure and print every row; return the rows, and what became of their targets."""
+    measured, checks = [], []
+    for contest in rows:
+        ns = measure(contest, elements, rounds)
+        if not ns:
+            continue
+        ours = next(iter(ns.values()))
+        limit = min((ns[name] for name in ("plain fill", "memset") if name in ns), default=0.0)
+        bandwidth = contest.written / limit if limit else None  # GB/s
+        share = f"of {bandwidth:.1f} GB/s" if bandwidth else ""
+        print(f"\n{contest.name:44}{'ns/element':>12}{'ratio':>8}{share:>14}")
+        for name, t in ns.items():
+            share = f"{limit / t:.0%}" if bandwidth else ""
+            print(f"  {name:42}{t:12.3f}{t / ours:7.2f}x{share:>14}")
+        measured.append({"row": contest.name, "ns": ns, "bandwidth": bandwidth})
+        for target in contest.targets:
+            figure = figure_of(target, ns)
+            if figure is not None:
+                what = f"{contest.name} / {target.peer}"
+                checks.append(check(what, target.kind, target.bound, "x", figure))
+    return measured, checks
+
+
+def other_checks(only: re.Pattern[str], elements: int) -> list[dict[str, Any]]:
+    """Return what is counted, not timed."""
+    checks = []
+    what = "memory above the output, a thread"
+    if only.search(what):
+        try:
+            checks.append(check(what, "at most", 2, " MiB", memory(elements)))
+        except subprocess.CalledProcessError as error:
+            missing.add(f"memory: {error.stderr.splitlines()[-1]}")
+    what = "Numba loaded by a fresh process"
+    if only.search(what) and backend.name() == "cython":
+        loaded = process(f"import sys; {FRESH}; print('numba' in sys.modules)") == "True\n"
+        checks.append(check(what, "at most", 0, " times", loaded))
+    return checks
+
+
+# ---------------------------------------------------------------- what is printed and written
 
 
 def processor() -> str:
-    """Return the model of the processor and how many cores this process may use."""
-    model = platform.machine()
+    """Return the kind of processor and how many cores this process may use."""
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        flags = next(line for line in cpuinfo.read_text().splitlines() if line.startswith("flags"))
-        model += ", AVX-512" if "avx512f" in flags else ", AVX2" if "avx2" in flags else ""
-    return f"{model}, {len(os.sched_getaffinity(0))} cores"
+    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
+    simd = next((n for n, f in (("AVX-512", "avx512f"), ("AVX2", "avx2")) if f in flags), "")
+    return ", ".join(filter(None, (platform.machine(), simd, f"{threads._processors()} cores")))
+
+
+def versions() -> dict[str, str]:
+    found = {}
+    for package in ("numpy", "torch", "jax", "mkl_random", "numba"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            missing.add(package)
+    return found
+
+
+PEERS = {
+    "NumPy": "numpy",
+    "PyTorch": "torch",
+    "JAX": "jax",
+    "oneMKL": "mkl_random",
+    "plain fill": "",
+}
 
 
 def table(results: dict[str, Any]) -> str:
     """Return the README's table of the results."""
+    installed = results["versions"]
+    names = [f"{peer} {installed[p]}" for peer, p in PEERS.items() if p in installed]
     lines = [
-        f"Nanoseconds per element, {results['elements'] // 2**20} Mi elements into one buffer, "
-        f"against NumPy {results['numpy']}\n(PCG64 where nothing is said, one thread as ever; "
-        f"fastinit: {results['threads']} threads; {results['processor']}).\nNumPy has no "
-        "truncated normal: its normals are redrawn until all lie within +-2 sigma.\n",
-        "| fill | NumPy | fastinit | ratio | NumPy, float64 | fastinit | ratio |",
-        "|---|---|---|---|---|---|---|",
+        f"Nanoseconds per element, {results['elements'] // 2**20} Mi elements into one buffer, and "
+        f"how many times fastinit's\ntime that is; {results['threads']} threads, "
+        f"{results['backend']} backend, {results['processor']}.\n{', '.join(names)};\n"
+        "NumPy with its faster generator. Truncated normals are within +-2 sigma: NumPy's are "
+        "redrawn until all lie\nthere, PyTorch's made by erfinv_ where trunc_normal_ is slower.\n",
+        f"| fill | fastinit | {' | '.join(PEERS)} |",
+        "|---" * (len(PEERS) + 2) + "|",
     ]
-    for name in dict.fromkeys(row["fill"] for row in results["rows"]):
-        cells = [name]
-        for row in (row for row in results["rows"] if row["fill"] == name):
-            ratio = row["numpy"] / row["fastinit"]
-            cells += [f"{row['numpy']:.2f}", f"{row['fastinit']:.2f}", f"{ratio:.1f}"]
-        lines.append(f"| {' | '.join(cells)} |")
+    calls = []
+    for row in results["rows"]:
+        ours, *_ = row["ns"].values()
+        if row["bandwidth"]:
+            cells = [row["row"], f"{ours:.2f}"]
+            for peer in PEERS:
+                times = [t for name, t in row["ns"].items() if name.startswith(peer)]
+                cells.append(f"{min(times):.2f} ({min(times) / ours:.1f}x)" if times else "")
+            lines.append(f"| {' | '.join(cells)} |")
+        elif "NumPy" in row["ns"]:
+            calls.append(f"{row['row']} {ours / row['ns']['NumPy']:.2f}")
+    lines.append(f"\nShare of NumPy's time: {'; '.join(calls)}.")
     return "\n".join(lines) + "\n"
 
 
@@ -139,11 +494,38 @@ def main() -> None:
     )
     parser.add_argument("--elements", type=int, default=2**25)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--readme", action="store_true")
+    parser.add_argument("--only", type=re.compile, metavar="PATTERN", help="rows that match")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    parser.add_argument("--readme", action="store_true", help="write the README's table")
     options = parser.parse_args()
-    results = measure(options.elements, options.rounds)
+    if options.readme and options.only:
+        parser.error("--readme needs every row, so not --only")
+    only = options.only or re.compile("")
+
+    fastinit.set_num_threads(THREADS)
+    os.environ["NPROC"] = str(THREADS)  # for JAX, which is not imported yet
+    rows = [contest for contest in contests() if only.search(contest.name)]
+    measured, checks = run(rows, options.elements, options.rounds)
+    checks += other_checks(only, options.elements)
+    print(f"\n{'':46}{'target':15}{'figure':>9}")
+    for row in checks:
+        verdict = "met" if row["met"] else "MISSED"
+        print(f"{row['what']:46}{row['target']:15}{row['figure']:9.2f}{verdict:>9}")
+    results = {
+        "elements": options.elements,
+        "threads": THREADS,
+        "processor": processor(),
+        "backend": backend.name(),
+        "versions": versions(),
+        "rows": measured,
+        "checks": checks,
+    }
+    if missing:
+        print(f"\nleft out, not there: {', '.join(sorted(missing))}")
+    for file in [options.json, RESULTS if options.readme else None]:
+        if file is not None:
+            file.write_text(json.dumps(results, indent=1) + "\n")
     if options.readme:
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         readme = ROOT / "README.md"
         before, rest = readme.read_text().split(START)
         readme.write_text(before + START + table(results) + END + rest.split(END)[1])

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,17 @@ def test_the_speed_table_is_the_recorded_one():
     spec.loader.exec_module(benchmark)
     results = json.loads(benchmark.RESULTS.read_text())
     assert benchmark.START + benchmark.table(results) + benchmark.END in README
+
+
+def test_the_benchmark_runs(tmp_path):
+    path = tmp_path / "figures.json"
+    options = ["--elements", "65536", "--rounds", "1", "--only", "float32 uniform", "--json", path]
+    command = [sys.executable, ROOT / "benchmarks" / "sampling.py", *options]
+    subprocess.run(command, check=True, capture_output=True)
+    results = json.loads(path.read_text())
+    figures = {row["what"]: row["figure"] for row in results["checks"]}
+    assert figures["float32 uniform / NumPy"] > 0
+    assert "float32 uniform" in [row["row"] for row in results["rows"]]
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/stream.md"])
