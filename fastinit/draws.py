@@ -10,8 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from fastinit.errors import ArgumentError, ArgumentTypeError
 from fastinit.fans import Shape, as_shape
 from fastinit.initializers import drawn, law_of
-from fastinit.keys import Seed
-from fastinit.keys import key as make_key
+from fastinit.keys import Seed, key_bits
 from fastinit.registry import InitializerLike, get
 from fastinit.sampling import Bits, Permutation, fill, region_of
 from fastinit.sampling.distributions import as_finite
@@ -191,5 +190,5 @@ def perturb(
     region = region_of(sizes, index)
     if region.shape != out.shape:
         raise ArgumentError(f"out has shape {out.shape}, expected {region.shape}")
-    fill(out, law, int(make_key(seed)), region.start, region.strides, scale=number)
+    fill(out, law, key_bits(seed), region.start, region.strides, scale=number)
     return out

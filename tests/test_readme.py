@@ -45,7 +45,16 @@ def test_the_benchmark_runs(tmp_path):
     assert "float32 uniform" in [row["row"] for row in results["rows"]]
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/stream.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/stream.md",
+        "docs/guarantees.md",
+        "benchmarks/README.md",
+    ],
+)
 def test_links_between_pages_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text()):
         assert (ROOT / page).parent.joinpath(target).exists(), target

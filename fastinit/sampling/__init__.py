@@ -27,8 +27,7 @@ from fastinit.sampling.distributions import (
     Uniform,
 )
 from fastinit.sampling.dtypes import FLOATS, DType, find
-from fastinit.sampling.layout import cut
-from fastinit.sampling.regions import Region, contiguous_strides, region_of, runs_of
+from fastinit.sampling.regions import Region, contiguous_strides, cut, region_of, runs_of
 
 __all__ = [
     "Bits",
@@ -102,8 +101,8 @@ def fill(
     row = _row_of(out, distribution.dtypes if scale is None else FLOATS, dtype)
     if not out.flags.writeable:
         raise ArgumentError("out is read-only")
-    if start < 0:
-        raise ArgumentError(f"start must not be negative, got {start}")
+    if not 0 <= start < 2**63:
+        raise ArgumentError(f"start must be 0 to 2**63 - 1, got {start}")
     if scale is not None and abs(scale) > row.largest:
         raise ArgumentError(f"scale={scale!r} does not fit {row.name}")
     if out.dtype != row.storage:

@@ -23,7 +23,8 @@ import numpy as np
 
 from fastinit.sampling.distributions import Uniform
 from fastinit.sampling.jit import cached, inlined, template
-from fastinit.sampling.layout import LANES, TILE, cut
+from fastinit.sampling.layout import LANES, TILE
+from fastinit.sampling.regions import cut
 
 U16, U32, U64, I32, I64 = np.uint16, np.uint32, np.uint64, np.int32, np.int64
 F32, F64 = np.float32, np.float64

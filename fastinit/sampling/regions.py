@@ -1,4 +1,4 @@
-"""Regions of a tensor: what an index selects, and which runs of elements it is made of."""
+"""Regions of a tensor: what an index selects, which runs of elements it has, how work is cut."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastinit.errors import ArgumentIndexError, ArgumentTypeError
+from fastinit.errors import ArgumentError, ArgumentIndexError, ArgumentTypeError
 
-__all__ = ["Region", "Runs", "region_of", "runs_of"]
+__all__ = ["Cut", "Region", "Runs", "cut", "region_of", "runs_of"]
 
 
 class Region(NamedTuple):
@@ -31,8 +31,10 @@ def region_of(shape: tuple[int, ...], index: Any) -> Region:
     """Return the region of a tensor of `shape` that a basic `index` selects, as NumPy would.
 
     `index` is None (all of it), or an integer, slice or Ellipsis, or a tuple of these. The tensor
-    itself need not exist, so it may be larger than memory.
+    itself need not exist, so it may be larger than memory; its elements are numbered in 63 bits.
     """
+    if math.prod(shape) > 2**63:
+        raise ArgumentError(f"a tensor has at most 2**63 elements, got shape {shape}")
     strides = contiguous_strides(shape)
     if index is None:
         return Region(shape, 0, strides)
@@ -99,3 +101,36 @@ def runs_of(region: Region) -> Runs:
         length *= outer.pop()[0]
     shape, strides = tuple(size for size, _ in outer), tuple(stride for _, stride in outer)
     return Runs(math.prod(shape), length, region.start, shape, strides)
+
+
+class Cut(NamedTuple):
+    """An array of `shape` in pieces: all the positions on its first axes, a slice of the next."""
+
+    shape: tuple[int, ...]
+    axis: int
+    step: int
+
+    @property
+    def number(self) -> int:
+        """How many pieces there are."""
+        return math.prod(self.shape[: self.axis]) * -(-self.shape[self.axis] // self.step)
+
+    def piece(self, i: int) -> tuple[Any, ...]:
+        """Return the integers and the slice that select piece number i."""
+        place, part = divmod(i, -(-self.shape[self.axis] // self.step))
+        picks: list[Any] = []
+        for size in reversed(self.shape[: self.axis]):
+            place, position = divmod(place, size)
+            picks.append(position)
+        first = part * self.step
+        last = min(first + self.step, self.shape[self.axis])
+        return (*reversed(picks), slice(first, last))
+
+
+def cut(shape: tuple[int, ...], most: int) -> Cut:
+    """Cut an array of at least one axis into pieces of at most `most` elements."""
+    axis, inner = len(shape) - 1, 1
+    while axis > 0 and inner * shape[axis] <= most:
+        inner *= shape[axis]
+        axis -= 1
+    return Cut(shape, axis, max(1, most // max(inner, 1)))

@@ -8,8 +8,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import fastinit
-from fastinit.errors import ArgumentIndexError, ArgumentTypeError
-from fastinit.sampling import region_of
+from fastinit.errors import ArgumentError, ArgumentIndexError, ArgumentTypeError
+from fastinit.sampling import Normal, region_of
+from tests import naive
 
 MAKERS = {
     "normal": lambda shape, **kw: fastinit.normal(shape, 0.0, 1.0, **kw),
@@ -52,6 +53,23 @@ def test_a_slice_equals_the_slice_of_the_whole(case, maker, dtype):
     out = np.empty(expected.shape, dtype)
     assert MAKERS[maker](shape, seed=5, dtype=dtype, index=index, out=out) is out
     np.testing.assert_array_equal(out, expected)
+
+
+@pytest.mark.parametrize(
+    ("index", "step"), [((-1, slice(-3, None)), 1), ((slice(-3, None), -1), 2**32)], ids=str
+)
+def test_the_last_elements_there_can_be(index, step):
+    drawn = fastinit.normal((2**31, 2**32), 0.0, 1.0, seed=fastinit.Key(1), index=index)
+    elements = np.array([2**63 - 1 - k * step for k in (2, 1, 0)], np.uint64)
+    expected = naive.values(Normal(0.0, 1.0), 1, elements, "float32")
+    np.testing.assert_array_equal(drawn, expected)
+
+
+@pytest.mark.parametrize("index", [(-1, slice(-3, None)), (0, 0)], ids=str)
+def test_more_elements_than_can_be_numbered_are_refused(index):
+    shape = (2**32, 2**32)
+    with pytest.raises(ArgumentError, match=r"at most 2\*\*63 elements, got shape \(4294967296,"):
+        fastinit.normal(shape, seed=1, index=index)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

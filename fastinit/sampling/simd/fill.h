@@ -110,11 +110,12 @@ HORNER(F64, horner_64)
 #define POLYNOMIAL_32(x, c) horner_32(x, c, sizeof(c) / sizeof(c[0]))
 #define POLYNOMIAL_64(x, c) horner_64(x, c, sizeof(c) / sizeof(c[0]))
 
-/* The lower half of each lane, as a signed integer with `ones` set. 2^52 + 2^31 added to an integer
-   below 2^31 stands in a double's last places. */
-INLINE F64 signed_of(U64 word, uint64_t ones) {
-    U64 bits = ((word & LOW) ^ 0x4330000080000000) | ones;
-    return AS_F64(bits) - 4503601774854144.0;
+/* The lower half of each lane, as a signed integer with `ones` set, times 2^exponent. In the last
+   places of a double near 2^(52 + exponent) such an integer can be written, and no multiplication is
+   needed. */
+INLINE F64 signed_of(U64 word, uint64_t ones, int exponent) {
+    const uint64_t zero = (uint64_t)(1023 + 52 + exponent) << 52 | 0x80000000;
+    return AS_F64(((word & LOW) ^ zero) | ones) - AS_F64(SPLAT_U64(zero));
 }
 
 /* log(y + rest) for y in (0, 1] and a rest below its last place. */
@@ -164,8 +165,8 @@ INLINE Parts32 parts_32(U32 word) {
 /* With 32 more bits below the first. `below` is a mask of the lower half of each lane. */
 INLINE Parts64 parts_64(U64 word, U64 refinement) {
     U64 below = SIGN_OF_LOW_HALF(word);
-    F64 distance = signed_of((word ^ ~below) & 0x7FFFFFFF, 1);
-    F64 p = (distance + signed_of(refinement, 1) * 0x1p-31) * 0x1p-32;
+    U64 distance = (word ^ ~below) & 0x7FFFFFFF;
+    F64 p = signed_of(distance, 1, -32) + signed_of(refinement, 1, -63);
     F64 end = AS_F64((~below << 32) & 0x3FF0000000000000);
     F64 difference = end - p;
     F64 y = AS_F64(AS_U64(difference) & 0x7FFFFFFFFFFFFFFF);
@@ -196,7 +197,7 @@ INLINE Point32 direction_32(U32 word) {
 }
 
 INLINE Point64 direction_64(U64 word, U64 refinement) {
-    F64 t = (signed_of(word << 2, 2) + signed_of(refinement, 1) * 0x1p-30) * 0x1p-31;
+    F64 t = signed_of(word << 2, 2, -31) + signed_of(refinement, 1, -61);
     F64 square = t * t;
     F64 sine = t * POLYNOMIAL_64(square, SIN64_P);
     F64 cosine = AS_F64(
@@ -353,7 +354,7 @@ TRANSFORM_32(
 )
 TRANSFORM_64(
     uniform_tile_64, double, F64,
-    (signed_of(word, 0) + signed_of(refinement, 1) * 0x1p-32) * number[1] + number[0]
+    (signed_of(word, 0, 0) + signed_of(refinement, 1, -32)) * number[1] + number[0]
 )
 
 /* sign: scale */
@@ -508,7 +509,7 @@ TRANSFORM(far_tile_32, float) {
     for (int lane = 0; lane < LANES; lane += W) {
         const Words64 words = wide_words_of(s, counter + lane);
         for (int k = 0; k < 4; k++) {
-            const F64 u = (signed_of(words.word[k], 1) + 0x1p31) * 0x1p-32;
+            const F64 u = signed_of(words.word[k], 1, -32) + 0.5;
             const F32_HALF value = NARROW(far_value(u, number));
             STORE(tile + k * LANES + lane, value);
         }
