@@ -19,6 +19,7 @@ import re
 import statistics
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -464,12 +465,16 @@ def table(results: dict[str, Any]) -> str:
     """Return the README's table of the results."""
     installed = results["versions"]
     names = [f"{peer} {installed[p]}" for peer, p in PEERS.items() if p in installed]
-    lines = [
+    caption = (
         f"Nanoseconds per element, {results['elements'] // 2**20} Mi elements into one buffer, and "
-        f"how many times fastinit's\ntime that is; {results['threads']} threads, "
-        f"{results['backend']} backend, {results['processor']}.\n{', '.join(names)};\n"
-        "NumPy with its faster generator. Truncated normals are within +-2 sigma: NumPy's are "
-        "redrawn until all lie\nthere, PyTorch's made by erfinv_ where trunc_normal_ is slower.\n",
+        f"in parentheses how many times fastinit's time that is. {results['threads']} threads, "
+        f"{results['backend']} backend, {results['processor']}; {', '.join(names)}. NumPy, oneMKL "
+        "and PyTorch draw on one thread, NumPy with its faster generator. Truncated normals lie "
+        "within two sigma: NumPy's are redrawn until they do, PyTorch's made in the faster of its "
+        "two ways."
+    )
+    lines = [
+        textwrap.fill(caption, 100) + "\n",
         f"| fill | fastinit | {' | '.join(PEERS)} |",
         "|---" * (len(PEERS) + 2) + "|",
     ]
@@ -483,8 +488,9 @@ def table(results: dict[str, Any]) -> str:
                 cells.append(f"{min(times):.2f} ({min(times) / ours:.1f}x)" if times else "")
             lines.append(f"| {' | '.join(cells)} |")
         elif "NumPy" in row["ns"]:
-            calls.append(f"{row['row']} {ours / row['ns']['NumPy']:.2f}")
-    lines.append(f"\nShare of NumPy's time: {'; '.join(calls)}.")
+            calls.append(f"`{row['row']}` {ours / row['ns']['NumPy']:.2f}")
+    shares = f"Small calls and cold starts, as a share of NumPy's time: {', '.join(calls)}."
+    lines.append("\n" + textwrap.fill(shares, 100))
     return "\n".join(lines) + "\n"
 
 

@@ -521,17 +521,6 @@ TRANSFORM_64(far_tile_64, double, F64, far_value(parts_64(word, refinement).y, n
 
 /* Sixteen-bit formats by integer arithmetic: to nearest, ties to even. */
 
-INLINE uint32_t bits_of_float(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-INLINE float float_of_bits(uint32_t bits) {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
 INLINE uint16_t to_bfloat16(float x) {
     uint32_t bits = bits_of_float(x);
     uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;

@@ -42,6 +42,18 @@
 #define N 1
 #endif
 
+#define CAST(name, to, from)                                                                       \
+    INLINE to name(from x) {                                                                       \
+        to y;                                                                                      \
+        memcpy(&y, &x, sizeof y);                                                                  \
+        return y;                                                                                  \
+    }
+CAST(bits_of_float, uint32_t, float)
+CAST(float_of_bits, float, uint32_t)
+CAST(bits_of_double, uint64_t, double)
+CAST(double_of_bits, double, uint64_t)
+#undef CAST
+
 #if N > 1
 
 #define W (N / 2)
@@ -59,22 +71,11 @@ typedef float F32_HALF __attribute__((vector_size(2 * N)));
 #define AS_U64(x) ((U64)(x))
 #define AS_F64(x) ((F64)(x))
 #define SPLAT_U64(x) ((U64){0} + (uint64_t)(x))
-#define SPLAT_F32(x) ((F32)((I32){0} + bits_of_single(x)))
-#define SPLAT_F64(x) ((F64)((I64){0} + bits_of_double(x)))
+#define SPLAT_F32(x) ((F32)((U32){0} + bits_of_float(x)))
+#define SPLAT_F64(x) ((F64)((U64){0} + bits_of_double(x)))
 #define FLOAT_OF(x) __builtin_convertvector(x, F32)
 #define NARROW(x) __builtin_convertvector(x, F32_HALF)
 #define SIGN_OF_LOW_HALF(x) ((U64)((I32)(x) >> 31))
-
-INLINE int32_t bits_of_single(float x) {
-    int32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
-INLINE int64_t bits_of_double(double x) {
-    int64_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
-}
 
 #else
 
@@ -87,22 +88,11 @@ typedef int64_t I64;
 typedef double F64;
 typedef float F32_HALF;
 
-#define CAST(name, to, from)                                                                       \
-    INLINE to name(from x) {                                                                       \
-        to y;                                                                                      \
-        memcpy(&y, &x, sizeof y);                                                                  \
-        return y;                                                                                  \
-    }
-CAST(u32_of_float, U32, F32)
-CAST(f32_of_bits, F32, U32)
-CAST(u64_of_double, U64, F64)
-CAST(f64_of_bits, F64, U64)
-#undef CAST
-#define AS_U32(x) _Generic((x), F32: u32_of_float, default: u32_same)(x)
+#define AS_U32(x) _Generic((x), F32: bits_of_float, default: u32_same)(x)
 #define AS_I32(x) ((I32)AS_U32(x))
-#define AS_F32(x) _Generic((x), F32: f32_same, default: f32_of_bits)(x)
-#define AS_U64(x) _Generic((x), F64: u64_of_double, default: u64_same)(x)
-#define AS_F64(x) _Generic((x), F64: f64_same, default: f64_of_bits)(x)
+#define AS_F32(x) _Generic((x), F32: f32_same, default: float_of_bits)(x)
+#define AS_U64(x) _Generic((x), F64: bits_of_double, default: u64_same)(x)
+#define AS_F64(x) _Generic((x), F64: f64_same, default: double_of_bits)(x)
 INLINE U32 u32_same(U32 x) { return x; }
 INLINE F32 f32_same(F32 x) { return x; }
 INLINE U64 u64_same(U64 x) { return x; }
