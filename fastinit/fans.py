@@ -96,8 +96,12 @@ def as_axes(axes: Axes) -> tuple[int, ...]:
 def _integers(value: Any, what: str) -> tuple[int, ...]:
     if type(value) is int:  # the two usual cases, in a tenth of the time
         return (value,)
-    if type(value) is tuple and set(map(type, value)) <= {int}:
-        return value
+    if type(value) is tuple:
+        for item in value:
+            if type(item) is not int:
+                break
+        else:
+            return value
     items = (value,) if np.ndim(value) == 0 else tuple(value)
     try:
         if any(isinstance(item, (bool, np.bool_)) for item in items):

@@ -1,8 +1,6 @@
 # cython: language_level=3, freethreading_compatible=True
 """The compiled backend: the fills of simd/, called with the arrays and numbers of the waist."""
 
-import os
-
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_SIMPLE, PyBUF_WRITABLE
 from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uint64_t
@@ -94,23 +92,26 @@ cdef class Kernel:
     def __call__(self, out, key, starts, parameters, double scale=0.0):
         cdef Parameters numbers
         cdef Py_buffer target, first
-        cdef uint64_t seed = key, runs, length
+        cdef uint64_t seed = key
         cdef int i = 0
-        runs, length = out.shape
         if len(parameters) == 1 and type(parameters[0]) is int:
             numbers.n = parameters[0]
         else:
+            if len(parameters) > 8:
+                raise ValueError(f"at most 8 parameters, got {parameters}")
             for number in parameters:
                 numbers.number[i] = number
                 i += 1
-        PyObject_GetBuffer(out, &target, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
+        PyObject_GetBuffer(out, &target, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)  # has its shape
         try:
             PyObject_GetBuffer(starts, &first, PyBUF_SIMPLE)
             try:
+                if target.ndim != 2 or first.len != 8 * target.shape[0]:
+                    raise ValueError("out must have two axes, and starts a number a row")
                 with nogil:
                     self.fill(
-                        target.buf, runs, length, seed, <const uint64_t *>first.buf, &numbers,
-                        self.sink, scale
+                        target.buf, target.shape[0], target.shape[1], seed,
+                        <const uint64_t *>first.buf, &numbers, self.sink, scale
                     )
             finally:
                 PyBuffer_Release(&first)

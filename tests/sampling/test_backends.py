@@ -106,21 +106,21 @@ def test_instruction_sets_agree_with_numba(distribution, dtype, add, level):
 LARGE = 2**22  # bytes, from which stores go past the cache
 
 
-@pytest.mark.parametrize("offset", range(5))
+@pytest.mark.parametrize("offset", [0, 4, 16, 60, 1], ids="{} bytes".format)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint32", "complex64"])
 def test_large_outputs_at_any_address(dtype, offset, level):
     distribution = Bits() if dtype == "uint32" else Normal(0.0, 1.0)
-    row, law, parameters = plan_of(distribution, dtype)
-    size = LARGE // row.storage.itemsize + 101
-    memory = blank(row, size + 10)
-    starts = np.array([37], np.uint64)
-    out = memory[offset : offset + size].reshape(1, -1)
-    cython_fill.kernel(law, dtype)(out, KEY, starts, parameters)
-    expected = blank(row, memory.shape)
-    numba_fill.kernel(law, dtype)(
-        expected[offset : offset + size].reshape(1, -1), KEY, starts, parameters
-    )
-    assert_same_bits(memory, expected)
+    row = find(dtype, (dtype,))
+    shape = (1, LARGE // row.storage.itemsize + 101)
+    expected = draw(numba_fill, distribution, dtype, False, shape, [37])
+    memory = np.full(expected.nbytes + 128, 0x3C, np.uint8)
+    begin = -memory.ctypes.data % 64 + offset
+    out = memory[begin : begin + expected.nbytes].view(row.storage).reshape(shape)
+    law, parameters = distribution.plan(dtype)
+    cython_fill.kernel(law, dtype)(out, KEY, np.array([37], np.uint64), parameters)
+    assert_same_bits(out, expected)
+    assert (memory[:begin] == 0x3C).all()
+    assert (memory[begin + expected.nbytes :] == 0x3C).all()
 
 
 def test_a_read_only_or_scattered_output_is_refused():
@@ -132,6 +132,17 @@ def test_a_read_only_or_scattered_output_is_refused():
     out.flags.writeable = False
     with pytest.raises(ValueError, match="read-only"):
         uniform(out, KEY, np.zeros(2, np.uint64), parameters)
+    assert not out.any()
+
+
+def test_arguments_that_would_leave_memory_are_refused():
+    uniform = cython_fill.kernel("uniform", "float32")
+    out, parameters = np.zeros((2, 8), np.float32), (np.float32(0.5), np.float32(2**-32))
+    for wrong, starts in ((out, np.zeros(1, np.uint64)), (out[0], np.zeros(8, np.uint64))):
+        with pytest.raises(ValueError, match="two axes, and starts a number a row"):
+            uniform(wrong, KEY, starts, parameters)
+    with pytest.raises(ValueError, match="at most 8 parameters"):
+        uniform(out, KEY, np.zeros(2, np.uint64), parameters * 5)
     assert not out.any()
 
 
