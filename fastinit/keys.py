@@ -123,20 +123,20 @@ def _empty_hash() -> blake2b:
 
 def _seed_bytes(seed: Seed) -> bytes:
     """Return bytes that tell any two seeds apart: a letter for the kind, then the value."""
-    if seed is None:
-        return b"e" + os.urandom(16)
     if isinstance(seed, Key):
         return b"k" + seed.value.to_bytes(8, "little")
+    if hasattr(seed, "__index__") and not isinstance(seed, (bool, np.bool_)):
+        number = operator.index(seed)
+        if number < 0:
+            raise ArgumentError(f"seed must not be negative, got {number}")
+        return b"i" + number.to_bytes((number.bit_length() + 7) // 8, "little")
+    if seed is None:
+        return b"e" + os.urandom(16)
     if isinstance(seed, np.random.Generator):
         return b"g" + seed.bytes(16)
     if isinstance(seed, np.random.SeedSequence):
         return b"s" + seed.generate_state(4, np.uint32).astype("<u4").tobytes()
-    if isinstance(seed, (bool, np.bool_)) or not hasattr(seed, "__index__"):
-        raise ArgumentTypeError(
-            "seed must be an integer, a fastinit.Key, a numpy.random.Generator, "
-            f"a numpy.random.SeedSequence or None, got {seed!r}"
-        )
-    number = operator.index(seed)
-    if number < 0:
-        raise ArgumentError(f"seed must not be negative, got {number}")
-    return b"i" + number.to_bytes((number.bit_length() + 7) // 8, "little")
+    raise ArgumentTypeError(
+        "seed must be an integer, a fastinit.Key, a numpy.random.Generator, "
+        f"a numpy.random.SeedSequence or None, got {seed!r}"
+    )

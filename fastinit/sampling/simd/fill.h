@@ -115,7 +115,7 @@ HORNER(F64, horner_64)
    needed. */
 INLINE F64 signed_of(U64 word, uint64_t ones, int exponent) {
     const uint64_t zero = (uint64_t)(1023 + 52 + exponent) << 52 | 0x80000000;
-    return AS_F64(((word & LOW) ^ zero) | ones) - AS_F64(SPLAT_U64(zero));
+    return AS_F64((word & (LOW & ~ones)) ^ (zero | ones)) - AS_F64(SPLAT_U64(zero));
 }
 
 /* log(y + rest) for y in (0, 1] and a rest below its last place. */
