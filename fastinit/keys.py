@@ -126,7 +126,7 @@ def _seed_bytes(seed: Seed) -> bytes:
     if isinstance(seed, Key):
         return b"k" + seed.value.to_bytes(8, "little")
     if hasattr(seed, "__index__") and not isinstance(seed, (bool, np.bool_)):
-        number = operator.index(seed)
+        number = operator.index(seed)  # type: ignore[arg-type]  # it has the method
         if number < 0:
             raise ArgumentError(f"seed must not be negative, got {number}")
         return b"i" + number.to_bytes((number.bit_length() + 7) // 8, "little")
