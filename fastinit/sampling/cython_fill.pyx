@@ -81,6 +81,8 @@ def kernel(law, dtype, add=False):
     cdef int place = LAWS.index(law)
     cdef Kernel result = Kernel.__new__(Kernel)
     result.fill = level.fills.fill32[place] if bits == 32 else level.fills.fill64[place]
+    if result.fill == NULL or (add and increase is None):
+        raise ValueError(f"no kernel for {law}, {dtype}, add={add}")
     result.sink = increase if add else replace
     return result
 

@@ -146,6 +146,12 @@ def test_arguments_that_would_leave_memory_are_refused():
     assert not out.any()
 
 
+def test_a_kernel_that_does_not_exist_is_refused():
+    for case in (("permutation", "float32"), ("normal", "complex64", True)):
+        with pytest.raises(ValueError, match="no kernel for"):
+            cython_fill.kernel(*case)
+
+
 def test_an_unknown_instruction_set_is_refused():
     with pytest.raises(ValueError, match=r"no instruction set 'mmx' here, only .*"):
         cython_fill.use("mmx")
