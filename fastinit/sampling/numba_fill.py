@@ -225,15 +225,13 @@ def _uniform_parts64(word, refinement):
 
 
 @inlined
-def _radius32(word):
-    """sqrt(-2 log u), the length of a pair of normals."""
-    _, _, y, rest = _uniform_parts32(word)
+def _radius32(y, rest):
+    """sqrt(-2 log(y + rest)): of a uniform number, the length of a pair of normals."""
     return np.sqrt(F32(-2) * _log32(y, rest))
 
 
 @inlined
-def _radius64(word, refinement):
-    _, _, y, rest = _uniform_parts64(word, refinement)
+def _radius64(y, rest):
     return np.sqrt(F64(-2) * _log64(y, rest))
 
 
@@ -294,7 +292,7 @@ def _central_quantile64(q):
 @inlined
 def _upper_quantile32(q):
     """Return any quantile: the centre's formula or the tail's, and no branch."""
-    r = np.sqrt(F32(-2) * _log32(q, F32(0)))
+    r = _radius32(q, F32(0))
     s = r - F32(TAIL_START)
     tail = r - _horner(s, TAIL32_P) / _horner(s, TAIL32_Q)
     return _central_quantile32(q) if q > F32(TAIL_MASS) else tail
@@ -302,7 +300,7 @@ def _upper_quantile32(q):
 
 @inlined
 def _upper_quantile64(q):
-    r = np.sqrt(F64(-2) * _log64(q, F64(0)))
+    r = _radius64(q, F64(0))
     s = r - F64(TAIL_START)
     tail = r - _horner(s, TAIL64_P) / _horner(s, TAIL64_Q)
     return _central_quantile64(q) if q > F64(TAIL_MASS) else tail
@@ -369,7 +367,8 @@ def _normal_tiles32(out, offset, key, tile, tiles, parameters, words, more):
         b = a + LANES_U
         for lane in range(LANES):
             i = U64(lane)
-            radius = _radius32(words[a + i])
+            _, _, u, rest = _uniform_parts32(words[a + i])
+            radius = _radius32(u, rest)
             x, y = _direction32(words[b + i])
             out[offset + a + i] = mean + std * (radius * x)
             out[offset + b + i] = mean + std * (radius * y)
@@ -385,7 +384,8 @@ def _normal_tiles64(out, offset, key, tile, tiles, parameters, words, more):
         b = a + LANES_U
         for lane in range(LANES):
             i = U64(lane)
-            radius = _radius64(words[a + i], more[a + i])
+            _, _, u, rest = _uniform_parts64(words[a + i], more[a + i])
+            radius = _radius64(u, rest)
             x, y = _direction64(words[b + i], more[b + i])
             out[offset + a + i] = mean + std * (radius * x)
             out[offset + b + i] = mean + std * (radius * y)
@@ -538,12 +538,12 @@ def _complex_tiles64(distance):
 
 @inlined
 def _normal_distance32(y, rest, parameters):
-    return np.sqrt(F32(-2) * _log32(y, rest))
+    return _radius32(y, rest)
 
 
 @inlined
 def _normal_distance64(y, rest, parameters):
-    return np.sqrt(F64(-2) * _log64(y, rest))
+    return _radius64(y, rest)
 
 
 @inlined
@@ -554,13 +554,13 @@ def _disk_distance(y, rest, parameters):
 @inlined
 def _cut_distance32(y, rest, parameters):
     _, _, ratio, drop = parameters
-    return np.sqrt(F32(-2) * _log32(ratio + y * drop, F32(0)))
+    return _radius32(ratio + y * drop, F32(0))
 
 
 @inlined
 def _cut_distance64(y, rest, parameters):
     _, _, ratio, drop = parameters
-    return np.sqrt(F64(-2) * _log64(ratio + y * drop, F64(0)))
+    return _radius64(ratio + y * drop, F64(0))
 
 
 # ---------------------------------------------------------------- permutations
@@ -956,6 +956,7 @@ def normal(key, i):
     words, which = _block_of(U64(key), VALUE_PLANE, U64(i))
     more, _ = _block_of(U64(key), REFINEMENT_PLANE, U64(i))
     first = which & ~U64(1)
-    radius = _radius64(_word(words, first), _word(more, first))
+    _, _, u, rest = _uniform_parts64(_word(words, first), _word(more, first))
+    radius = _radius64(u, rest)
     x, y = _direction64(_word(words, first + U64(1)), _word(more, first + U64(1)))
     return radius * (x if which == first else y)

@@ -192,22 +192,13 @@ def small_floats(draws: int, key: Keys) -> Iterator[Check]:
     """
     for name, distribution, _ in [*REAL, ("sign", Sign(1.0), None)]:
         single = drawn(distribution, key(name), "float32")
-        for dtype, nearest in [("float16", _float16), ("bfloat16", _bfloat16)]:
+        for dtype, nearest in naive.ROUND.items():
             run = partial(_equal, drawn(distribution, key(name), dtype), nearest, single, draws)
             yield Check("16 bits", f"{name}, {dtype}", run)
     single = drawn(STANDARD_NORMAL, key("normal"), "float32")
     stream = drawn(STANDARD_NORMAL, key("normal"), "bfloat16")
     run = partial(_equal, stream, lambda x: x.view(np.uint32) >> 16, single, draws)
     yield Check("16 bits", "cut, not rounded", run, control=True)
-
-
-def _float16(x: NDArray[np.float32]) -> NDArray[np.uint16]:
-    return x.astype(np.float16).view(np.uint16)
-
-
-def _bfloat16(x: NDArray[np.float32]) -> NDArray[np.uint32]:
-    bits = x.view(np.uint32)
-    return (bits + np.uint32(0x7FFF) + (bits >> 16 & 1)) >> 16
 
 
 def _equal(

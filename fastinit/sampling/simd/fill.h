@@ -173,9 +173,9 @@ INLINE Parts64 parts_64(U64 word, U64 refinement) {
     return (Parts64){below, p, y, (end - difference) - p};
 }
 
-/* sqrt(-2 log u), the length of a pair of normals. */
-INLINE F32 radius_32(Parts32 u) { return SQRT_F32(log_32(u.y, u.rest) * -2.0f); }
-INLINE F64 radius_64(Parts64 u) { return SQRT_F64(log_64(u.y, u.rest) * -2.0); }
+/* sqrt(-2 log(y + rest)): of a uniform number, the length of a pair of normals. */
+INLINE F32 radius_32(F32 y, F32 rest) { return SQRT_F32(log_32(y, rest) * -2.0f); }
+INLINE F64 radius_64(F64 y, F64 rest) { return SQRT_F64(log_64(y, rest) * -2.0); }
 
 /* A point on the unit circle: thirty bits of a quarter turn about zero, bit 31 the sign of the
    cosine, bit 30 whether sine and cosine change places. */
@@ -244,7 +244,7 @@ INLINE F64 central_quantile_64(F64 q) {
 INLINE F32 any_quantile_32(F32 q) {
     const F32 mass = SPLAT_F32((float)TAIL_MASS);
     Centre32 centre = centre_32(q);
-    F32 r = SQRT_F32(log_32(q, SPLAT_F32(0.0f)) * -2.0f);
+    F32 r = radius_32(q, SPLAT_F32(0.0f));
     F32 s = r - (float)TAIL_START;
     F32 ratio = WHERE_GREATER_F32(q, mass, centre.p, POLYNOMIAL_32(s, TAIL32_P)) /
                 WHERE_GREATER_F32(q, mass, centre.q, POLYNOMIAL_32(s, TAIL32_Q));
@@ -254,7 +254,7 @@ INLINE F32 any_quantile_32(F32 q) {
 INLINE F64 any_quantile_64(F64 q) {
     const F64 mass = SPLAT_F64(TAIL_MASS);
     Centre64 centre = centre_64(q);
-    F64 r = SQRT_F64(log_64(q, SPLAT_F64(0.0)) * -2.0);
+    F64 r = radius_64(q, SPLAT_F64(0.0));
     F64 s = r - TAIL_START;
     F64 ratio = WHERE_GREATER_F64(q, mass, centre.p, POLYNOMIAL_64(s, TAIL64_P)) /
                 WHERE_GREATER_F64(q, mass, centre.q, POLYNOMIAL_64(s, TAIL64_Q));
@@ -371,13 +371,13 @@ TRANSFORM_32(bits_tile_32, uint32_t, U32, word)
 TRANSFORM_64(bits_tile_64, uint64_t, U64, (word << 32) | (refinement & LOW))
 
 /* normal: mean, std */
-TRANSFORM_PAIRS_32(normal_tile_32, radius_32(u), {
+TRANSFORM_PAIRS_32(normal_tile_32, radius_32(u.y, u.rest), {
     const F32 x = length * point.x * (float)number[1] + (float)number[0];
     const F32 y = length * point.y * (float)number[1] + (float)number[0];
     STORE(tile + k * LANES + lane, x);
     STORE(tile + (k + 1) * LANES + lane, y);
 })
-TRANSFORM_PAIRS_64(normal_tile_64, radius_64(u), {
+TRANSFORM_PAIRS_64(normal_tile_64, radius_64(u.y, u.rest), {
     const F64 x = length * point.x * number[1] + number[0];
     const F64 y = length * point.y * number[1] + number[0];
     STORE(tile + k * LANES + lane, x);
@@ -404,20 +404,17 @@ TRANSFORM_PAIRS_64(normal_tile_64, radius_64(u), {
         for (int i = 0; i < W; i++) pairs[2 * i] = real[i], pairs[2 * i + 1] = imaginary[i];       \
     }
 
-TRANSFORM_PAIRS_32(complex_normal_tile_32, radius_32(u), COMPLEX_32)
-TRANSFORM_PAIRS_64(complex_normal_tile_64, radius_64(u), COMPLEX_64)
+TRANSFORM_PAIRS_32(complex_normal_tile_32, radius_32(u.y, u.rest), COMPLEX_32)
+TRANSFORM_PAIRS_64(complex_normal_tile_64, radius_64(u.y, u.rest), COMPLEX_64)
 TRANSFORM_PAIRS_32(disk_tile_32, SQRT_F32(u.y), COMPLEX_32)
 TRANSFORM_PAIRS_64(disk_tile_64, SQRT_F64(u.y), COMPLEX_64)
 /* truncated_modulus: mean, scale, ratio, drop */
 TRANSFORM_PAIRS_32(
-    modulus_tile_32,
-    SQRT_F32(log_32(u.y * (float)number[3] + (float)number[2], SPLAT_F32(0.0f)) * -2.0f),
+    modulus_tile_32, radius_32(u.y * (float)number[3] + (float)number[2], SPLAT_F32(0.0f)),
     COMPLEX_32
 )
 TRANSFORM_PAIRS_64(
-    modulus_tile_64,
-    SQRT_F64(log_64(u.y * number[3] + number[2], SPLAT_F64(0.0)) * -2.0),
-    COMPLEX_64
+    modulus_tile_64, radius_64(u.y * number[3] + number[2], SPLAT_F64(0.0)), COMPLEX_64
 )
 
 /* Truncated normals: mean, std, mass_below, mass_above, mass, one_sided, low, high.
@@ -653,7 +650,7 @@ enum { GROUP = 4, TILES_OF_A_HIGH_COUNTER = 1 << 28 };
 
 /* A fill of `type`, with so many `reals` an element, by `transform`. Groups of tiles that lie within
    a row are written there; others, and those that need a sink, to scratch. */
-#define DEFINE_FILL(name, type, reals, transform, drain)                                                 \
+#define DEFINE_FILL(name, type, reals, transform, drain)                                           \
     static void name(                                                                              \
         void *out, uint64_t runs, uint64_t elements, uint64_t key, const uint64_t *starts,         \
         const Parameters *parameters, Sink sink, double scale                                      \
