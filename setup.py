@@ -53,7 +53,7 @@ class BuildExtension(build_ext):
 
 sources = [f"{SAMPLING}/cython_fill.pyx"]
 sources += [f"{SIMD}/{name}.c" for name in ("baseline", "avx2", "avx512", "levels")]
-headers = [f"{SIMD}/{name}.h" for name in ("fills", "fill", "vectors", "coefficients")]
+headers = [f"{SIMD}/{name}.h" for name in ("fills", "fill", "reflect", "vectors", "coefficients")]
 
 extensions = cythonize(
     [

@@ -1,7 +1,8 @@
 """Initial weights for neural networks at memory speed, the same bits everywhere.
 
 `import fastinit` loads NumPy and nothing heavier. The compiled kernels (`fastinit.kernels`), the
-networks (`fastinit.nn`) and the lab (`fastinit.lab`) load when they are first used.
+networks (`fastinit.nn`), the lab (`fastinit.lab`) and the adapters (`fastinit.torch`,
+`fastinit.keras`, `fastinit.jax`) load when they are first used.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fastinit.config import show_config
+from fastinit.depth import siren_uniform, small_init
 from fastinit.draws import bits, permutation, perturb
 from fastinit.fans import compute_fans
 from fastinit.gains import gain
@@ -35,8 +37,23 @@ from fastinit.initializers import (
     zeros,
 )
 from fastinit.keys import Key, key
+from fastinit.recipes import Mixed
 from fastinit.registry import get, names, register
 from fastinit.sampling.threads import get_num_threads, set_num_threads
+from fastinit.structured import (
+    bilinear,
+    convolution_orthogonal,
+    delta_orthogonal,
+    dirac,
+    eye,
+    hadamard,
+    identity,
+    lstm_forget_bias,
+    orthogonal,
+    sparse,
+    stft,
+)
+from fastinit.trees import initialize
 
 if TYPE_CHECKING:
     from fastinit import kernels, lab, nn
@@ -46,17 +63,26 @@ __version__ = "0.1.0"
 __all__ = [
     "Initializer",
     "Key",
+    "Mixed",
     "__version__",
+    "bilinear",
     "bits",
     "compute_fans",
     "constant",
+    "convolution_orthogonal",
+    "delta_orthogonal",
+    "dirac",
+    "eye",
     "gain",
     "get",
     "get_num_threads",
     "glorot_normal",
     "glorot_uniform",
+    "hadamard",
     "he_normal",
     "he_uniform",
+    "identity",
+    "initialize",
     "kaiming_normal",
     "kaiming_uniform",
     "kernels",
@@ -64,16 +90,22 @@ __all__ = [
     "lab",
     "lecun_normal",
     "lecun_uniform",
+    "lstm_forget_bias",
     "names",
     "nn",
     "normal",
     "ones",
+    "orthogonal",
     "permutation",
     "perturb",
     "rademacher",
     "register",
     "set_num_threads",
     "show_config",
+    "siren_uniform",
+    "small_init",
+    "sparse",
+    "stft",
     "truncated_normal",
     "uniform",
     "variance_scaling",
@@ -84,6 +116,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("kernels", "lab", "nn"):
+    if name in ("jax", "keras", "kernels", "lab", "meanfield", "nn", "torch"):
         return import_module(f"fastinit.{name}")
     raise AttributeError(f"module 'fastinit' has no attribute {name!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias, get_args
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastinit.errors import ArgumentError, ArgumentTypeError, unknown_name
-from fastinit.fans import Axes, Shape, as_axes, as_shape, compute_fans
+from fastinit.fans import Axes, Fans, Shape, as_axes, as_shape, compute_fans
 from fastinit.keys import Seed, key_bits
 from fastinit.sampling import (
     Constant,
@@ -123,8 +124,18 @@ class Initializer(ABC):
         ArgumentError, ArgumentIndexError, ArgumentTypeError
             If an argument does not fit; nothing has been computed then.
         """
-        sizes = as_shape(shape)
-        return drawn(law_of(self, sizes), sizes, seed, dtype, out, index)
+        return self._drawn(as_shape(shape), seed, dtype, out, index)
+
+    def _drawn(
+        self,
+        shape: tuple[int, ...],
+        seed: Seed,
+        dtype: DTypeLike,
+        out: NDArray[Any] | None,
+        index: Any,
+    ) -> NDArray[Any]:
+        """Return the values; those whose elements are no independent draws override this."""
+        return drawn(law_of(self, shape), shape, seed, dtype, out, index)
 
 
 def law_of(initializer: Initializer, shape: tuple[int, ...]) -> Distribution:
@@ -188,7 +199,7 @@ class Elementwise(Initializer):
                 return "ones()"
         for name, law in ELEMENTWISE.items():
             if type(self.law) is law:
-                return _call(name, self.law)
+                return call_of(name, self.law)
         return f"Elementwise({self.law!r})"
 
 
@@ -221,6 +232,7 @@ class VarianceScaling(Initializer):
     in_axis: Axes = -2
     out_axis: Axes = -1
     batch_axis: Axes = ()
+    fans: Fans | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", as_scale("scale", self.scale))
@@ -228,14 +240,16 @@ class VarianceScaling(Initializer):
             raise unknown_name("mode", self.mode, MODES)
         if self.law not in LAWS:
             raise unknown_name("distribution", self.law, LAWS)
-        for name in ("in_axis", "out_axis", "batch_axis"):
-            axes = as_axes(getattr(self, name))
-            object.__setattr__(self, name, axes[0] if len(axes) == 1 else axes)
+        normalize_axes(self)
+        if self.fans is not None:
+            object.__setattr__(self, "fans", as_fans(self.fans))
 
     @lru_cache(maxsize=4096)  # noqa: B019 - initializers are small, and few
     def distribution(self, shape: tuple[int, ...]) -> Distribution:
         """Return the distribution of variance scale / n."""
-        fan_in, fan_out = compute_fans(shape, self.in_axis, self.out_axis, self.batch_axis)
+        fan_in, fan_out = self.fans or compute_fans(
+            shape, self.in_axis, self.out_axis, self.batch_axis
+        )
         fans = {
             "fan_in": float(fan_in),
             "fan_out": float(fan_out),
@@ -243,7 +257,7 @@ class VarianceScaling(Initializer):
             "fan_geo_avg": math.sqrt(fan_in * fan_out),
         }
         # A fan of zero means that the tensor is empty, or has no inputs to speak of.
-        std = math.sqrt(self.scale / max(fans[self.mode], 1.0))
+        std = math.sqrt(self.scale / (fans[self.mode] or 1.0))
         if self.law == "uniform":
             return Uniform(-math.sqrt(3.0) * std, math.sqrt(3.0) * std)
         if self.law == "normal":
@@ -251,29 +265,49 @@ class VarianceScaling(Initializer):
         return TruncatedNormal(0.0, std / TRUNCATED_STD)
 
     def __repr__(self) -> str:
-        axes = {name: getattr(self, name) for name in ("in_axis", "out_axis", "batch_axis")}
+        layout = ("in_axis", "out_axis", "batch_axis", "fans")
+        given = {name: getattr(self, name) for name in layout}
         for name, numbers in NAMED_SCALINGS.items():
             if numbers == (self.scale, self.mode, self.law):
-                return _call(name, VarianceScaling(**axes))
-        return _call("variance_scaling", self).replace("law=", "distribution=")
+                return call_of(name, VarianceScaling(**given))
+        return call_of("variance_scaling", self).replace("law=", "distribution=")
+
+
+def normalize_axes(initializer: Any) -> None:
+    """Write the axes of a frozen initializer as integers, or tuples of them."""
+    for name in ("in_axis", "out_axis", "batch_axis"):
+        axes = as_axes(getattr(initializer, name))
+        object.__setattr__(initializer, name, axes[0] if len(axes) == 1 else axes)
+
+
+def as_fans(fans: Any) -> tuple[float, float]:
+    """Return fan_in and fan_out as floats, or say what is wrong with them."""
+    if not (isinstance(fans, Sequence) and len(fans) == 2):
+        raise ArgumentTypeError(f"fans must be (fan_in, fan_out), got {fans!r}")
+    fan_in, fan_out = fans
+    return as_scale("fan_in", fan_in), as_scale("fan_out", fan_out)
 
 
 def named_scaling(
-    name: str, in_axis: Axes = -2, out_axis: Axes = -1, batch_axis: Axes = ()
+    name: str,
+    in_axis: Axes = -2,
+    out_axis: Axes = -1,
+    batch_axis: Axes = (),
+    fans: Fans | None = None,
 ) -> VarianceScaling:
     """Return the initializer of a name in NAMED_SCALINGS."""
     try:
-        return _named_scaling(name, in_axis, out_axis, batch_axis)  # type: ignore[arg-type]
+        return _named_scaling(name, in_axis, out_axis, batch_axis, fans)  # type: ignore[arg-type]
     except TypeError:  # a list of axes cannot be remembered, and a wrong one is an error again
-        return VarianceScaling(*NAMED_SCALINGS[name], in_axis, out_axis, batch_axis)
+        return VarianceScaling(*NAMED_SCALINGS[name], in_axis, out_axis, batch_axis, fans)
 
 
 @lru_cache(typed=True)  # True is no axis, though it equals 1
-def _named_scaling(name: str, *axes: Axes) -> VarianceScaling:
-    return VarianceScaling(*NAMED_SCALINGS[name], *axes)
+def _named_scaling(name: str, *layout: Any) -> VarianceScaling:
+    return VarianceScaling(*NAMED_SCALINGS[name], *layout)
 
 
-def _call(name: str, parameters: Any) -> str:
+def call_of(name: str, parameters: Any) -> str:
     """Write a call of `name` with those fields of a dataclass that are not at their defaults."""
     shown = (
         f"{field.name}={getattr(parameters, field.name)!r}"
@@ -650,6 +684,7 @@ def variance_scaling(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: Axes = (),
+    fans: Fans | None = None,
 ) -> NDArray[Any]:
     r"""Return zero-mean draws whose variance is `scale` over a fan.
 
@@ -662,7 +697,7 @@ def variance_scaling(
     Parameters
     ----------
     shape : int or sequence of int
-        The shape of the whole tensor, of at least two axes.
+        The shape of the whole tensor, of at least two axes unless `fans` are given.
     scale : float, default 1.0
         Not negative.
     mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}, default "fan_in"
@@ -681,6 +716,9 @@ def variance_scaling(
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+    fans : (float, float), optional
+        fan_in and fan_out themselves, for layers whose shape does not tell (see `fastinit.fans`);
+        the axes count for nothing then, and any shape will do.
 
     Returns
     -------
@@ -698,7 +736,7 @@ def variance_scaling(
     >>> bool(abs(w.std() / (2.0 / 300) ** 0.5 - 1) < 0.02)
     True
     """
-    rule = VarianceScaling(scale, mode, distribution, in_axis, out_axis, batch_axis)
+    rule = VarianceScaling(scale, mode, distribution, in_axis, out_axis, batch_axis, fans)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 
@@ -712,6 +750,7 @@ def glorot_uniform(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: Axes = (),
+    fans: Fans | None = None,
 ) -> NDArray[Any]:
     r"""Return draws from Glorot's (Xavier's) uniform initializer: variance 2 / (fan_in + fan_out).
 
@@ -720,7 +759,7 @@ def glorot_uniform(
     Parameters
     ----------
     shape : int or sequence of int
-        The shape of the whole tensor, of at least two axes.
+        The shape of the whole tensor, of at least two axes unless `fans` are given.
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
@@ -733,6 +772,9 @@ def glorot_uniform(
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+    fans : (float, float), optional
+        fan_in and fan_out themselves, for layers whose shape does not tell (see `fastinit.fans`);
+        the axes count for nothing then, and any shape will do.
 
     Returns
     -------
@@ -754,7 +796,7 @@ def glorot_uniform(
     >>> fastinit.glorot_uniform((784, 128), seed=0).shape
     (784, 128)
     """
-    rule = named_scaling("glorot_uniform", in_axis, out_axis, batch_axis)
+    rule = named_scaling("glorot_uniform", in_axis, out_axis, batch_axis, fans)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 
@@ -768,6 +810,7 @@ def glorot_normal(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: Axes = (),
+    fans: Fans | None = None,
 ) -> NDArray[Any]:
     r"""Return draws from Glorot's (Xavier's) normal initializer: variance 2 / (fan_in + fan_out).
 
@@ -778,7 +821,7 @@ def glorot_normal(
     Parameters
     ----------
     shape : int or sequence of int
-        The shape of the whole tensor, of at least two axes.
+        The shape of the whole tensor, of at least two axes unless `fans` are given.
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
@@ -791,6 +834,9 @@ def glorot_normal(
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+    fans : (float, float), optional
+        fan_in and fan_out themselves, for layers whose shape does not tell (see `fastinit.fans`);
+        the axes count for nothing then, and any shape will do.
 
     Returns
     -------
@@ -812,7 +858,7 @@ def glorot_normal(
     >>> fastinit.glorot_normal((784, 128), seed=0).shape
     (784, 128)
     """
-    rule = named_scaling("glorot_normal", in_axis, out_axis, batch_axis)
+    rule = named_scaling("glorot_normal", in_axis, out_axis, batch_axis, fans)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 
@@ -826,6 +872,7 @@ def he_uniform(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: Axes = (),
+    fans: Fans | None = None,
 ) -> NDArray[Any]:
     r"""Return draws from He's (Kaiming's) uniform initializer for relu: variance 2 / fan_in.
 
@@ -834,7 +881,7 @@ def he_uniform(
     Parameters
     ----------
     shape : int or sequence of int
-        The shape of the whole tensor, of at least two axes.
+        The shape of the whole tensor, of at least two axes unless `fans` are given.
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
@@ -847,6 +894,9 @@ def he_uniform(
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+    fans : (float, float), optional
+        fan_in and fan_out themselves, for layers whose shape does not tell (see `fastinit.fans`);
+        the axes count for nothing then, and any shape will do.
 
     Returns
     -------
@@ -867,7 +917,7 @@ def he_uniform(
     >>> fastinit.he_uniform((784, 128), seed=0).shape
     (784, 128)
     """
-    rule = named_scaling("he_uniform", in_axis, out_axis, batch_axis)
+    rule = named_scaling("he_uniform", in_axis, out_axis, batch_axis, fans)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 
@@ -881,6 +931,7 @@ def he_normal(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: Axes = (),
+    fans: Fans | None = None,
 ) -> NDArray[Any]:
     r"""Return draws from He's (Kaiming's) normal initializer for relu: variance 2 / fan_in.
 
@@ -891,7 +942,7 @@ def he_normal(
     Parameters
     ----------
     shape : int or sequence of int
-        The shape of the whole tensor, of at least two axes.
+        The shape of the whole tensor, of at least two axes unless `fans` are given.
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
@@ -904,6 +955,9 @@ def he_normal(
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+    fans : (float, float), optional
+        fan_in and fan_out themselves, for layers whose shape does not tell (see `fastinit.fans`);
+        the axes count for nothing then, and any shape will do.
 
     Returns
     -------
@@ -924,7 +978,7 @@ def he_normal(
     >>> fastinit.he_normal((784, 128), seed=0).shape
     (784, 128)
     """
-    rule = named_scaling("he_normal", in_axis, out_axis, batch_axis)
+    rule = named_scaling("he_normal", in_axis, out_axis, batch_axis, fans)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 
@@ -938,6 +992,7 @@ def lecun_uniform(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: Axes = (),
+    fans: Fans | None = None,
 ) -> NDArray[Any]:
     r"""Return draws from LeCun's uniform initializer: variance 1 / fan_in.
 
@@ -946,7 +1001,7 @@ def lecun_uniform(
     Parameters
     ----------
     shape : int or sequence of int
-        The shape of the whole tensor, of at least two axes.
+        The shape of the whole tensor, of at least two axes unless `fans` are given.
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
@@ -959,6 +1014,9 @@ def lecun_uniform(
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+    fans : (float, float), optional
+        fan_in and fan_out themselves, for layers whose shape does not tell (see `fastinit.fans`);
+        the axes count for nothing then, and any shape will do.
 
     Returns
     -------
@@ -979,7 +1037,7 @@ def lecun_uniform(
     >>> fastinit.lecun_uniform((784, 128), seed=0).shape
     (784, 128)
     """
-    rule = named_scaling("lecun_uniform", in_axis, out_axis, batch_axis)
+    rule = named_scaling("lecun_uniform", in_axis, out_axis, batch_axis, fans)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 
@@ -993,6 +1051,7 @@ def lecun_normal(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: Axes = (),
+    fans: Fans | None = None,
 ) -> NDArray[Any]:
     r"""Return draws from LeCun's normal initializer: variance 1 / fan_in.
 
@@ -1003,7 +1062,7 @@ def lecun_normal(
     Parameters
     ----------
     shape : int or sequence of int
-        The shape of the whole tensor, of at least two axes.
+        The shape of the whole tensor, of at least two axes unless `fans` are given.
     seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
         See `fastinit.key`.
     dtype : dtype-like, default float32
@@ -1016,6 +1075,9 @@ def lecun_normal(
         Make only this part of the tensor; it equals that part of the whole.
     in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+    fans : (float, float), optional
+        fan_in and fan_out themselves, for layers whose shape does not tell (see `fastinit.fans`);
+        the axes count for nothing then, and any shape will do.
 
     Returns
     -------
@@ -1036,7 +1098,7 @@ def lecun_normal(
     >>> fastinit.lecun_normal((784, 128), seed=0).shape
     (784, 128)
     """
-    rule = named_scaling("lecun_normal", in_axis, out_axis, batch_axis)
+    rule = named_scaling("lecun_normal", in_axis, out_axis, batch_axis, fans)
     return rule(shape, seed=seed, dtype=dtype, out=out, index=index)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 import os
+import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
@@ -108,10 +110,30 @@ def key_bits(seed: Seed = None, *names: str) -> int:
     for name in names:
         if not isinstance(name, str):
             raise ArgumentTypeError(f"a name is a string, got {name!r}")
-    digest = _empty_hash().copy()
-    for part in (_seed_bytes(seed), *[b"n" + name.encode() for name in names]):
-        digest.update(len(part).to_bytes(8, "little") + part)
+    digest = _hash_of(seed)
+    for name in names:
+        digest.update(_part(b"n" + name.encode()))
     return int.from_bytes(digest.digest(), "little")
+
+
+def keys_below(seed: Seed, names: Iterable[str]) -> list[int]:
+    """Return ``key_bits(seed, name)`` of each name; the seed is read once, for all of them."""
+    above, digests = _hash_of(seed), []
+    for name in names:
+        digest = above.copy()
+        digest.update(_part(b"n" + name.encode()))
+        digests.append(digest.digest())
+    return list(struct.unpack(f"<{len(digests)}Q", b"".join(digests)))
+
+
+def _hash_of(seed: Seed) -> blake2b:
+    digest = _empty_hash().copy()
+    digest.update(_part(_seed_bytes(seed)))
+    return digest
+
+
+def _part(text: bytes) -> bytes:
+    return len(text).to_bytes(8, "little") + text
 
 
 @cache

@@ -10,10 +10,11 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar, overload
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
+from fastinit.depth import DEPTH
 from fastinit.errors import ArgumentError, ArgumentTypeError, unknown_name
-from fastinit.fans import Axes, Shape, as_shape
+from fastinit.fans import Axes, Fans
 from fastinit.initializers import (
     ELEMENTWISE,
     NAMED_SCALINGS,
@@ -23,12 +24,11 @@ from fastinit.initializers import (
     Mode,
     VarianceScaling,
     named_scaling,
-    target_of,
 )
-from fastinit.keys import Seed
-from fastinit.keys import key as make_key
-from fastinit.sampling import Constant, Distribution, region_of
-from fastinit.sampling.dtypes import COMPLEX, FLOATS, find
+from fastinit.keys import Key
+from fastinit.sampling import Constant, Distribution
+from fastinit.sampling.dtypes import DType
+from fastinit.structured import STRUCTURED, Places, Structured, slice_of
 
 __all__ = ["ALIASES", "InitializerLike", "get", "names", "register"]
 
@@ -37,6 +37,7 @@ InitializerLike: TypeAlias = "str | Initializer | type[Initializer] | Callable[.
 T = TypeVar("T", bound="Initializer | type[Initializer] | Callable[..., Any]")
 
 ALIASES = {
+    "eye": "identity",
     "kaiming_normal": "he_normal",
     "kaiming_uniform": "he_uniform",
     "xavier_normal": "glorot_normal",
@@ -45,33 +46,18 @@ ALIASES = {
 
 
 @dataclass(frozen=True, repr=False)
-class FunctionInitializer(Initializer):
+class FunctionInitializer(Structured):
     """A user's function ``f(shape, *, seed, dtype)`` as an initializer."""
 
     function: Callable[..., Any]
 
-    def distribution(self, shape: tuple[int, ...]) -> Distribution:
-        """Refuse: a function's values are not known to be independent draws."""
-        raise ArgumentTypeError(f"{self!r} is a function; its distribution is not known")
-
-    def __call__(
-        self,
-        shape: Shape,
-        *,
-        seed: Seed = None,
-        dtype: DTypeLike = np.float32,
-        out: NDArray[Any] | None = None,
-        index: Any = None,
-    ) -> NDArray[Any]:
-        """Return the function's values; see `fastinit.Initializer`."""
-        sizes = as_shape(shape)
-        wanted = find(dtype, (*FLOATS, *COMPLEX))
-        target = target_of(region_of(sizes, index).shape, wanted, out)
-        values = np.asarray(self.function(sizes, seed=make_key(seed), dtype=wanted.array))
-        if values.shape != sizes:
-            raise ArgumentError(f"{self!r} returned shape {values.shape}, expected {sizes}")
-        target.view(wanted.array)[...] = values if index is None else values[index]
-        return target
+    def _fill(
+        self, out: NDArray[Any], shape: tuple[int, ...], places: Places, key: int, dtype: DType
+    ) -> None:
+        values = np.asarray(self.function(shape, seed=Key(key), dtype=dtype.array))
+        if values.shape != shape:
+            raise ArgumentError(f"{self!r} returned shape {values.shape}, expected {shape}")
+        out[...] = dtype.stored(values[tuple(map(slice_of, places))])
 
     def __repr__(self) -> str:
         return getattr(self.function, "__qualname__", repr(self.function))
@@ -92,8 +78,9 @@ def _variance_scaling(
     in_axis: Axes = -2,
     out_axis: Axes = -1,
     batch_axis: Axes = (),
+    fans: Fans | None = None,
 ) -> Initializer:
-    return VarianceScaling(scale, mode, distribution, in_axis, out_axis, batch_axis)
+    return VarianceScaling(scale, mode, distribution, in_axis, out_axis, batch_axis, fans)
 
 
 def _zeros() -> Initializer:
@@ -110,6 +97,8 @@ _factories: dict[str, Factory] = {
     **{name: _elementwise(law) for name, law in ELEMENTWISE.items()},
     "variance_scaling": _variance_scaling,
     **{name: partial(named_scaling, name) for name in NAMED_SCALINGS},
+    **STRUCTURED,
+    **DEPTH,
 }
 
 

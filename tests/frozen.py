@@ -15,6 +15,7 @@ import fastinit
 from fastinit.errors import ArgumentError
 from fastinit.sampling import Bits, Constant, Permutation
 from fastinit.sampling.dtypes import FLOATS
+from fastinit.structured import Structured
 
 RECORD = Path(__file__).with_suffix(".json")
 # (shape, index): what kinds of tensors and regions there are
@@ -39,17 +40,45 @@ VARIANTS = (
     "variance_scaling(mode='fan_out', distribution='uniform')",
     "variance_scaling(scale=3.0, mode='fan_geo_avg', distribution='normal')",
 )
+# Shapes and indices for initializers without a law, and the parameters that matter.
+MATRIX = {"dense": ((300, 70), None), "wide": ((70, 300), (slice(3, 40, 7), slice(290, 5, -3)))}
+LARGE = {**MATRIX, "part of a large one": ((2**20, 2**20), (slice(5, 9), slice(9, None, -1)))}
+KERNEL = {"convolution": ((3, 3, 5, 7), None), "part": ((4, 5, 8), (slice(1, 3), ..., 2))}
+STRUCTURED = {
+    "identity(gain=0.3)": LARGE,
+    "dirac": KERNEL,
+    "dirac(groups=2, in_axis=1, out_axis=0)": {"convolution": ((6, 4, 3), None)},
+    "hadamard": {**LARGE, **KERNEL},
+    "hadamard(gain=0.3, in_axis=1, out_axis=0)": {"dense": ((300, 70), None)},
+    "orthogonal": MATRIX | KERNEL,
+    "orthogonal(gain=0.3, column_axis=0)": MATRIX | KERNEL,
+    "delta_orthogonal": KERNEL,
+    "convolution_orthogonal": KERNEL,
+    "sparse": MATRIX,
+    "sparse(sparsity=0.3, std=1.0)": {**MATRIX, "tall": ((5000, 9), (slice(70, None, 9), 2))},
+    "sparse(sparsity=0.6, std=1.0, axis=1)": MATRIX,
+    "bilinear": {"convolution": ((3, 4, 5, 5), None), "part": ((4, 1, 9), (slice(1, 3), ..., 2))},
+    "stft": {"frames": ((60, 1, 33), None), "part": ((60, 1, 33), (slice(50, 5, -3), 0))},
+    "stft(side='imag', window='blackman', scaling='spectrum', periodic=True)": {
+        "frames": ((60, 1, 33), None)
+    },
+    "lstm_forget_bias(value=0.3)": {"bias": ((40,), None), "part": ((40,), slice(15, None, -2))},
+}
 # What is no initializer, with its law for rows of 70.
 DRAWS = {"bits": Bits(), "permutation": Permutation(70)}
 
 
 def specs():
-    """Return every built-in name, the variants, and the other draws."""
-    return [*(name for name in fastinit.names() if hasattr(fastinit, name)), *VARIANTS, *DRAWS]
+    """Return every built-in name that has a law, the variants, the other draws, those without."""
+    builtin = (name for name in fastinit.names() if hasattr(fastinit, name))
+    lawful = (name for name in builtin if not isinstance(fastinit.get(name), Structured))
+    return [*lawful, *VARIANTS, *DRAWS, *STRUCTURED]
 
 
 def laws(spec):
     """Return dtype -> the law of the backend's that a spec draws in it."""
+    if spec in STRUCTURED:
+        return dict.fromkeys(fastinit.get(spec).dtypes, "structured")
     law = DRAWS[spec] if spec in DRAWS else fastinit.get(spec).distribution((300, 70))
     drawn = {}
     for dtype in law.dtypes:
@@ -65,7 +94,7 @@ def values(spec, kind, dtype):
     if kind == "added":
         out = fastinit.normal((300, 70), seed=4321, dtype=dtype)
         return fastinit.perturb(out, 0.3, spec, seed=1234)
-    shape, index = SHAPES[kind]
+    shape, index = STRUCTURED.get(spec, SHAPES)[kind]
     if spec == "permutation":
         return fastinit.permutation(shape, seed=1234, index=index)
     draw = fastinit.bits if spec == "bits" else fastinit.get(spec)
@@ -85,7 +114,7 @@ def digests_of(spec):
     return {
         f"{kind}, {dtype}": digest(spec, kind, dtype)
         for dtype in laws(spec)
-        for kind in (*SHAPES, "added")
+        for kind in STRUCTURED.get(spec, (*SHAPES, "added"))
         if kind != "added" or (dtype in FLOATS and spec not in DRAWS)
     }
 

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from fastinit.sampling import layout, numba_fill
+from fastinit.sampling import Normal, layout, numba_fill
 
 U32, U64 = np.uint32, np.uint64
 
@@ -252,3 +252,44 @@ WIDEN = {
     "float16": lambda bits: bits.view(np.float16).astype(np.float32),
     "bfloat16": lambda bits: (bits.astype(U32) << U32(16)).view(np.float32),
 }
+
+
+# ---------------------------------------------------------------- orthogonal
+
+
+def orthogonal(key, length, count, dtype):
+    """The first `count` orthonormal vectors of a length, as columns."""
+    groups = -(-count // 16)
+    draws = values(Normal(0.0, 1.0), key, np.arange(groups * length * 16), dtype)
+    x = draws.reshape(groups, length, 16).transpose(1, 0, 2).reshape(length, groups * 16)
+    blocks = [_reflectors(x[k:, k : min(k + 64, count)]) for k in range(0, count, 64)]
+    signs = np.concatenate([-np.sign(v.diagonal()) for v, _ in blocks])
+    q = np.eye(length, count, dtype=dtype) * signs
+    for first, (v, system) in reversed(list(zip(range(0, count, 64), blocks, strict=True))):
+        part = q[first:]  # times 1 - V system^-1 V^T
+        y = _in_parts([row[:, None] * columns for row, columns in zip(v, part, strict=True)])
+        for k in reversed(range(len(y))):
+            for other in range(k + 1, len(y)):
+                y[k] = y[k] - system[k, other] * y[other]
+            y[k] = y[k] * system[k, k]
+        part -= sum(v[:, k, None] * y[k] for k in range(len(y)))
+    return q
+
+
+def _reflectors(x):
+    """Householder vectors of the columns below the diagonal, and the system of their products."""
+    v = np.tril(x)
+    squares = _in_parts(np.tril(x, -1).astype(float) ** 2)
+    lead = x.diagonal().astype(float)
+    np.fill_diagonal(v, lead + np.copysign(np.sqrt(lead * lead + squares), lead))
+    squares += v.diagonal().astype(float) ** 2
+    system = _in_parts([row[:, None] * row for row in v])
+    np.fill_diagonal(system, 2 / squares)
+    if v.shape[0] == v.shape[1]:  # the last vector is one number: no reflection
+        v[-1, -1], system[-1, -1] = -x[-1, -1], 0
+    return v, system
+
+
+def _in_parts(terms):
+    """The sum of terms, in order, of which each 128 are summed by themselves."""
+    return sum(sum(terms[first : first + 128]) for first in range(0, len(terms), 128))

@@ -10,14 +10,20 @@ from fastinit import registry
 
 MODULES = [
     "fastinit.config",
+    "fastinit.depth",
     "fastinit.draws",
     "fastinit.errors",
     "fastinit.fans",
     "fastinit.gains",
     "fastinit.initializers",
     "fastinit.keys",
+    "fastinit.meanfield",
+    "fastinit.recipes",
     "fastinit.registry",
+    "fastinit.sampling.orthogonal",
     "fastinit.sampling.threads",
+    "fastinit.structured",
+    "fastinit.trees",
     "fastinit.kernels.draws",
 ]
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import fastinit
 from fastinit.sampling import numba_fill
 from fastinit.sampling.dtypes import FLOATS
+from fastinit.structured import STRUCTURED
 from tests import frozen
 
 RECORDED = json.loads(frozen.RECORD.read_text())
@@ -43,8 +45,13 @@ def laws_recorded():
         (laws[spec][dtype], dtype, kind == "added")
         for spec, kinds in RECORDED.items()
         for kind, dtype in (name.split(", ") for name in kinds)
-        if laws[spec][dtype] != "constant"
+        if laws[spec][dtype] not in ("constant", "structured")
     }
+
+
+def test_every_initializer_without_a_law_is_recorded():
+    recorded = {fastinit.get(spec).name for spec in frozen.STRUCTURED}
+    assert recorded == set(STRUCTURED)
 
 
 def test_every_law_is_recorded_in_every_dtype():

@@ -11,7 +11,8 @@ import fastinit
 from fastinit.sampling import backend
 
 PACKAGE = Path(fastinit.__file__).parent
-CATALOGUE = {"keys", "fans", "gains", "initializers", "registry", "draws"}
+CATALOGUE = {"keys", "fans", "gains", "initializers", "registry", "draws", "recipes", "structured"}
+CATALOGUE |= {"depth", "meanfield", "trees"}
 # part of the package: the parts it may import
 ALLOWED = {
     "errors": set(),
@@ -19,8 +20,12 @@ ALLOWED = {
     "kernels": {"errors", "sampling", "fans", "keys"},
     **{name: {"errors", "sampling", *CATALOGUE} for name in CATALOGUE},
     "config": {"errors", "sampling", "fastinit"},
-    "nn": {"errors", "sampling", "kernels", *CATALOGUE, "fastinit"},
+    "datadriven": {"errors", "sampling", *CATALOGUE},
+    "nn": {"errors", "sampling", "kernels", *CATALOGUE, "datadriven", "fastinit"},
     "lab": {"errors", "sampling", "kernels", "nn", *CATALOGUE, "fastinit"},
+    "torch": {"errors", "sampling", *CATALOGUE, "datadriven", "fastinit"},
+    "keras": {"errors", "sampling", *CATALOGUE, "datadriven", "fastinit"},
+    "jax": {"errors", "sampling", *CATALOGUE, "fastinit"},
     "cli": {"errors", "lab", "fastinit"},
     "__main__": {"cli"},
     "__init__": {"errors", "sampling", "kernels", "nn", "lab", "config", *CATALOGUE},
@@ -28,7 +33,7 @@ ALLOWED = {
 # the parts that may load these packages
 HEAVY = {
     "numba": {"sampling", "kernels", "nn"},
-    "scipy": {"kernels"},
+    "scipy": {"kernels", "structured"},
     "pandas": {"lab"},
     "matplotlib": {"lab"},
     "sklearn": {"lab"},
@@ -37,6 +42,9 @@ HEAVY = {
     "ml_dtypes": {"sampling"},
     "rich": {"lab", "cli"},
     "threadpoolctl": {"lab"},
+    "torch": {"torch", "keras"},
+    "keras": {"keras"},
+    "jax": {"jax", "keras"},
 }
 
 

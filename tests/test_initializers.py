@@ -11,6 +11,7 @@ import fastinit
 from fastinit.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 from fastinit.registry import ALIASES
 from fastinit.sampling import Normal
+from fastinit.structured import STRUCTURED
 
 SHAPE = (300, 500)
 # name: (standard deviation over SHAPE, largest possible magnitude)
@@ -29,12 +30,14 @@ EXPECTED = {
     "he_normal": (math.sqrt(2 / 300), math.inf),
     "lecun_uniform": (math.sqrt(1 / 300), math.sqrt(3 / 300)),
     "lecun_normal": (math.sqrt(1 / 300), math.inf),
+    "siren_uniform": (math.sqrt(2 / 300) / 30, math.sqrt(6 / 300) / 30),
+    "small_init": (math.sqrt(0.4 / 300), math.inf),
 }
 
 
 def test_every_name_is_expected():
     builtin = [name for name in fastinit.names() if hasattr(fastinit, name)]
-    assert builtin == sorted(EXPECTED)
+    assert builtin == sorted([*EXPECTED, *STRUCTURED])  # the latter are in test_structured.py
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

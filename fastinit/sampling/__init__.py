@@ -7,9 +7,9 @@ or machine, and has the values it has in the whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -33,13 +33,16 @@ __all__ = [
     "Bits",
     "Constant",
     "Distribution",
+    "Draw",
     "Normal",
     "Permutation",
     "Region",
     "Sign",
     "TruncatedNormal",
     "Uniform",
+    "draw_of",
     "fill",
+    "fill_many",
     "region_of",
 ]
 
@@ -52,8 +55,25 @@ RUNS = 2**13
 SCRATCH = 2**18
 # Below this many elements, waking another thread costs more than it saves.
 SERIAL = 10**5
+# Elements a task of many small tensors: some 150 us of work, for less no thread is worth waking.
+GROUP = 2**17
 
-FROM_THE_FIRST = np.zeros(1, np.uint64)
+Work = tuple[int, Callable[[int], None]]  # in how many pieces, and what fills one of them
+
+
+class Draw(NamedTuple):
+    """A distribution in a dtype, ready to be drawn; made by `draw_of`."""
+
+    dtype: DType
+    kernel: Callable[..., None] | None  # None for a constant,
+    parameters: Any  # which is then its value as it stands in memory
+
+
+def draw_of(distribution: Distribution, dtype: DType) -> Draw:
+    """Prepare to draw, and say so where the parameters do not fit the dtype."""
+    if isinstance(distribution, Constant):  # not remembered: -0.0 equals 0.0
+        return Draw(dtype, None, dtype.stored(distribution.plan(dtype.name)[1][0]))
+    return Draw(dtype, *_plan(distribution, dtype.name, False))
 
 
 def fill(
@@ -98,60 +118,94 @@ def fill(
     ArgumentTypeError
         If `out` is not an array of a dtype that the distribution has.
     """
-    row = _row_of(out, distribution.dtypes if scale is None else FLOATS, dtype)
-    if not out.flags.writeable:
-        raise ArgumentError("out is read-only")
+    out, row = _target(out, dtype, distribution.dtypes if scale is None else FLOATS)
     if not 0 <= start < 2**63:
         raise ArgumentError(f"start must be 0 to 2**63 - 1, got {start}")
     if scale is not None and abs(scale) > row.largest:
         raise ArgumentError(f"scale={scale!r} does not fit {row.name}")
-    if out.dtype != row.storage:
-        out = out.view(row.storage)
-    if scale is None and isinstance(distribution, Constant):
-        value, _ = distribution.plan(row.name)[1]
-        _fill_constant(out, row.stored(value))
+    if scale is None:
+        _, kernel, parameters = draw_of(distribution, row)
+        arguments: tuple[Any, ...] = (parameters,)
+    else:
+        kernel, parameters = _plan(distribution, row.name, True)
+        arguments = (parameters, row.compute.type(scale))
+    if kernel is None:
+        number, fill_piece = _constant_work(out, parameters)
+    elif out.size <= SERIAL and strides is None and out.flags.c_contiguous:
+        if not start and scale is None:
+            backend.load().fill_many([(kernel, out, key, parameters)])
+        elif out.size:
+            starts = np.array([start], np.uint64)
+            kernel(out.reshape(1, out.size), np.uint64(key), starts, *arguments)
         return
-    kernel, parameters = _plan(distribution, row.name, scale is not None)
-    arguments = (parameters,) if scale is None else (parameters, row.compute.type(scale))
-    seed = np.uint64(key)
-    if out.size <= SERIAL and strides is None and out.flags.c_contiguous:
-        if out.size:
-            starts = np.array([start], np.uint64) if start else FROM_THE_FIRST
-            kernel(out.reshape(1, out.size), seed, starts, *arguments)
-        return
-    steps = contiguous_strides(out.shape) if strides is None else strides
-
-    def fill_part(part: NDArray[Any], first: int, steps: tuple[int, ...]) -> None:
-        runs = runs_of(Region(part.shape, first, steps))
-        rows = part if part.flags.c_contiguous else np.empty(part.shape, part.dtype)
-        if scale is not None and rows is not part:
-            rows[...] = part
-        starts = runs.starts(0, runs.number)
-        kernel(rows.reshape(runs.number, runs.length), seed, starts, *arguments)
-        if rows is not part:
-            part[...] = rows
-
-    most = TASK if out.flags.c_contiguous else SCRATCH // out.itemsize
-    most = min(most, RUNS * runs_of(Region(out.shape, start, steps)).length)
-    if out.size <= min(most, SERIAL):
-        if out.size:
-            fill_part(out, start, steps)
-        return
-    pieces = cut(out.shape, most)
-
-    def fill_piece(i: int) -> None:
-        *place, part = pieces.piece(i)
-        first = start + sum(p * s for p, s in zip((*place, part.start), steps, strict=False))
-        fill_part(out[(*place, part)], first, steps[pieces.axis :])
-
+    else:
+        number, fill_piece = _work(out, start, strides, kernel, np.uint64(key), arguments)
     if out.size <= SERIAL:
-        for i in range(pieces.number):
+        for i in range(number):
             fill_piece(i)
     else:
-        threads.run(fill_piece, pieces.number)
+        threads.run(fill_piece, number)
 
 
-def _row_of(out: NDArray[Any], dtypes: tuple[str, ...], dtype: DTypeLike | DType | None) -> DType:
+def fill_many(tensors: Sequence[tuple[NDArray[Any], Draw, int]]) -> None:
+    """Fill many whole tensors in one pass over the threads, each as `fill` would.
+
+    What is large is cut into pieces as there; what is small goes to the backend in groups.
+
+    Parameters
+    ----------
+    tensors : sequence of (out, draw, key)
+        As for `fill`. No two may share memory.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If an `out` is read-only or not an array of its draw's dtype, before anything is drawn.
+    """
+    pieces: list[Callable[[], None]] = []
+    groups: list[tuple[list[Any], list[Any]]] = [([], [])]
+    elements = waiting = 0
+    for out, (dtype, kernel, parameters), key in tensors:
+        plain = type(out) is np.ndarray and out.dtype is dtype.storage and out.flags.carray
+        if not plain:
+            out, _ = _target(out, dtype)
+        size = out.size
+        elements += size
+        if size > SERIAL or not (plain or out.flags.c_contiguous):
+            if kernel is None:
+                number, fill_piece = _constant_work(out, parameters)
+            else:
+                number, fill_piece = _work(out, 0, None, kernel, np.uint64(key), (parameters,))
+            pieces += [partial(fill_piece, i) for i in range(number)]
+            continue
+        draws, constants = groups[-1]
+        if kernel is None:
+            constants.append((out, parameters))
+        else:
+            draws.append((kernel, out, key, parameters))
+        waiting += size
+        if waiting >= GROUP:
+            groups.append(([], []))
+            waiting = 0
+    tasks = pieces + [partial(_fill_group, *group) for group in groups]  # the longest first
+    if elements <= SERIAL:
+        for task in tasks:
+            task()
+    else:
+        threads.run(lambda i: tasks[i](), len(tasks))
+
+
+def _fill_group(draws: list[Any], constants: list[Any]) -> None:
+    for out, value in constants:
+        out[...] = value
+    if draws:
+        backend.load().fill_many(draws)
+
+
+def _target(
+    out: NDArray[Any], dtype: DTypeLike | DType | None, dtypes: tuple[str, ...] = ()
+) -> tuple[NDArray[Any], DType]:
+    """Return `out` as the kernels see it, and the row of what it holds."""
     if not isinstance(out, np.ndarray):
         raise ArgumentTypeError(f"out must be an array, got {type(out).__name__}")
     if dtype is None:
@@ -159,7 +213,9 @@ def _row_of(out: NDArray[Any], dtypes: tuple[str, ...], dtype: DTypeLike | DType
     row = dtype if isinstance(dtype, DType) else find(dtype, dtypes)
     if not row.holds(out.dtype):
         raise ArgumentTypeError(f"out has dtype {out.dtype.name}, expected {row.name}")
-    return row
+    if not out.flags.writeable:
+        raise ArgumentError("out is read-only")
+    return (out if out.dtype == row.storage else out.view(row.storage)), row
 
 
 @lru_cache(maxsize=4096)
@@ -169,13 +225,49 @@ def _plan(distribution: Distribution, dtype: str, add: bool) -> tuple[Callable[.
     return backend.load().kernel(law, dtype, add), parameters
 
 
-def _fill_constant(out: NDArray[Any], value: Any) -> None:
+def _work(
+    out: NDArray[Any],
+    start: int,
+    strides: tuple[int, ...] | None,
+    kernel: Callable[..., None],
+    seed: np.uint64,
+    arguments: tuple[Any, ...],
+) -> Work:
+    """Cut a draw into pieces; with a scale among the arguments it adds to what is there."""
+    steps = contiguous_strides(out.shape) if strides is None else strides
+    adds = len(arguments) > 1
+
+    def fill_part(part: NDArray[Any], first: int, steps: tuple[int, ...]) -> None:
+        runs = runs_of(Region(part.shape, first, steps))
+        rows = part if part.flags.c_contiguous else np.empty(part.shape, part.dtype)
+        if adds and rows is not part:
+            rows[...] = part
+        starts = runs.starts(0, runs.number)
+        kernel(rows.reshape(runs.number, runs.length), seed, starts, *arguments)
+        if rows is not part:
+            part[...] = rows
+
+    most = TASK if out.flags.c_contiguous else SCRATCH // out.itemsize
+    most = min(most, RUNS * runs_of(Region(out.shape, start, steps)).length)
+    if out.size <= min(most, SERIAL):
+        return min(out.size, 1), lambda _: fill_part(out, start, steps)
+    pieces = cut(out.shape, most)
+
+    def fill_piece(i: int) -> None:
+        *place, part = pieces.piece(i)
+        first = start + sum(p * s for p, s in zip((*place, part.start), steps, strict=False))
+        fill_part(out[(*place, part)], first, steps[pieces.axis :])
+
+    return pieces.number, fill_piece
+
+
+def _constant_work(out: NDArray[Any], value: Any) -> Work:
+    """Cut the writing of one value into pieces."""
     if out.size <= SERIAL:
-        out[...] = value
-        return
+        return 1, lambda _: np.copyto(out, value)
     pieces = cut(out.shape, TASK)
 
     def fill_piece(i: int) -> None:
         out[pieces.piece(i)] = value
 
-    threads.run(fill_piece, pieces.number)
+    return pieces.number, fill_piece

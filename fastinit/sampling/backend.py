@@ -1,8 +1,9 @@
 """Which backend draws: the compiled extension where it is built, else Numba.
 
-A backend is a module with one function, ``kernel(law, dtype, add=False)``. What it returns is
-called as ``kernel(out, key, starts, parameters)`` and fills the rows of `out`, one a start; with
-`add`, as ``kernel(out, key, starts, parameters, scale)``, and does ``out += scale * draw``.
+A backend is a module with two functions. What ``kernel(law, dtype, add=False)`` returns is called
+as ``kernel(out, key, starts, parameters)`` and fills the rows of `out`, one a start; with `add`, as
+``kernel(out, key, starts, parameters, scale)``, and does ``out += scale * draw``.
+``fill_many(tensors)`` fills whole contiguous tensors, each ``(kernel, out, key, parameters)``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from types import ModuleType
 
 from fastinit.errors import BackendError, unknown_name
 
-__all__ = ["load", "name"]
+__all__ = ["load", "name", "reflections"]
 
 NAMES = ("cython", "numba")
 
@@ -41,6 +42,15 @@ def load() -> ModuleType:
     from fastinit.sampling import numba_fill
 
     return numba_fill
+
+
+def reflections() -> ModuleType:
+    """Return the backend's module for reflectors: `reflectors` makes them, `reflect` applies."""
+    if name() == "cython":
+        return load()
+    from fastinit.sampling import numba_reflect
+
+    return numba_reflect
 
 
 def name() -> str:

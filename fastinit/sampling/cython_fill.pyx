@@ -3,7 +3,8 @@
 
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_SIMPLE, PyBUF_WRITABLE
 from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
-from libc.stdint cimport uint64_t
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from libc.stdint cimport uint32_t, uint64_t
 
 cdef extern from "simd/fills.h":
     ctypedef struct Parameters:
@@ -18,9 +19,27 @@ cdef extern from "simd/fills.h":
         const Parameters *parameters, Sink sink, double scale
     ) noexcept nogil
 
+    ctypedef void Reflectors(
+        void *vectors, uint64_t groups, uint64_t rows, void *system
+    ) noexcept nogil
+
+    ctypedef void Reflect(
+        const void *vectors, uint64_t groups, uint64_t rows, const void *system, void *panel,
+        uint64_t width, uint64_t live
+    ) noexcept nogil
+
+    ctypedef void Choose(
+        uint32_t *words, uint32_t *lacking, uint64_t rows, uint64_t width, uint64_t left
+    ) noexcept nogil
+
     ctypedef struct Fills:
         Fill **fill32
         Fill **fill64
+        Reflectors *reflectors32
+        Reflectors *reflectors64
+        Reflect *reflect32
+        Reflect *reflect64
+        Choose *choose
 
     ctypedef struct Level:
         const char *name
@@ -95,15 +114,7 @@ cdef class Kernel:
         cdef Parameters numbers
         cdef Py_buffer target, first
         cdef uint64_t seed = key
-        cdef int i = 0
-        if len(parameters) == 1 and type(parameters[0]) is int:
-            numbers.n = parameters[0]
-        else:
-            if len(parameters) > 8:
-                raise ValueError(f"at most 8 parameters, got {parameters}")
-            for number in parameters:
-                numbers.number[i] = number
-                i += 1
+        read(parameters, &numbers)
         PyObject_GetBuffer(out, &target, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)  # has its shape
         try:
             PyObject_GetBuffer(starts, &first, PyBUF_SIMPLE)
@@ -119,3 +130,129 @@ cdef class Kernel:
                 PyBuffer_Release(&first)
         finally:
             PyBuffer_Release(&target)
+
+
+cdef int read(parameters, Parameters *numbers) except -1:
+    """Write a law's parameters to where C reads them."""
+    cdef int i = 0
+    if len(parameters) == 1 and type(parameters[0]) is int:
+        numbers.n = parameters[0]
+        return 0
+    if len(parameters) > 8:
+        raise ValueError(f"at most 8 parameters, got {parameters}")
+    for number in parameters:
+        numbers.number[i] = number
+        i += 1
+    return 0
+
+
+cdef struct Tensor:
+    Py_buffer out
+    Fill *fill
+    Sink sink
+    uint64_t key
+    Parameters parameters
+
+
+def fill_many(list tensors):
+    """Fill whole tensors, each ``(kernel, out, key, parameters)``, and release the GIL once."""
+    cdef Py_ssize_t number = 0, i
+    cdef uint64_t start = 0
+    cdef Kernel kernel
+    cdef Tensor *tensor
+    cdef Tensor *rows = <Tensor *>PyMem_Malloc(len(tensors) * sizeof(Tensor))
+    if rows == NULL:
+        raise MemoryError
+    try:
+        for kernel, out, key, parameters in tensors:
+            tensor = &rows[number]
+            tensor.fill, tensor.sink, tensor.key = kernel.fill, kernel.sink, key
+            read(parameters, &tensor.parameters)
+            PyObject_GetBuffer(out, &tensor.out, PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
+            number += 1
+        with nogil:
+            for i in range(number):
+                tensor = &rows[i]
+                tensor.fill(
+                    tensor.out.buf, 1, tensor.out.len // tensor.out.itemsize, tensor.key, &start,
+                    &tensor.parameters, tensor.sink, 0.0
+                )
+    finally:
+        for i in range(number):
+            PyBuffer_Release(&rows[i].out)
+        PyMem_Free(rows)
+
+
+cdef class Arrays:
+    """The memory of up to three arrays of float32 or float64 in C order, held while it is used."""
+
+    cdef Py_buffer of[3]
+    cdef int count
+    cdef bint double
+
+    def __cinit__(self, *arrays):
+        for array in arrays:
+            PyObject_GetBuffer(array, &self.of[self.count], PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS)
+            self.count += 1
+        self.double = self.of[0].itemsize == 8
+
+    def __dealloc__(self):
+        for i in range(self.count):
+            PyBuffer_Release(&self.of[i])
+
+    cdef bint fits(self, int i, Py_ssize_t axes):
+        return self.of[i].ndim == axes and self.of[i].itemsize == (8 if self.double else 4)
+
+
+cdef _check_block(Arrays arrays):
+    cdef Py_ssize_t *shape = arrays.of[0].shape
+    cdef Py_ssize_t *square = arrays.of[1].shape
+    if not (arrays.fits(0, 3) and 1 <= shape[0] <= 4 and shape[2] == 16):
+        raise ValueError("vectors must have the shape (1 to 4, rows, 16)")
+    if not (arrays.fits(1, 2) and square[0] == square[1] == 16 * shape[0]):
+        raise ValueError("system must be square, with a row a vector")
+
+
+def reflectors(vectors, system):
+    """Make a block of reflectors of normal numbers; see simd/reflect.h."""
+    cdef Arrays arrays = Arrays(vectors, system)
+    _check_block(arrays)
+    cdef uint64_t groups = arrays.of[0].shape[0], rows = arrays.of[0].shape[1]
+    cdef Reflectors *make = (
+        level.fills.reflectors64 if arrays.double else level.fills.reflectors32
+    )
+    with nogil:
+        make(arrays.of[0].buf, groups, rows, arrays.of[1].buf)
+
+
+def reflect(vectors, system, panel, uint64_t live):
+    """Apply a block of reflectors to the columns of a panel; see simd/reflect.h."""
+    cdef Arrays arrays = Arrays(vectors, system, panel)
+    _check_block(arrays)
+    cdef uint64_t groups = arrays.of[0].shape[0], rows = arrays.of[0].shape[1]
+    cdef uint64_t width = arrays.of[2].shape[1]
+    if not (
+        arrays.fits(2, 2) and <uint64_t>arrays.of[2].shape[0] == rows and live <= rows
+        and 16 <= width <= 64 and width % 16 == 0
+    ):
+        raise ValueError("panel must have the rows of vectors, and 16, 32, 48 or 64 columns")
+    cdef Reflect *apply = level.fills.reflect64 if arrays.double else level.fills.reflect32
+    with nogil:
+        apply(
+            arrays.of[0].buf, groups, rows, arrays.of[1].buf, arrays.of[2].buf, width, live
+        )
+
+
+def choose(words, lacking, uint64_t left):
+    """Turn words into masks of what is kept; see simd/fills.h."""
+    cdef Arrays arrays = Arrays(words, lacking)
+    cdef uint64_t rows = arrays.of[0].shape[0], width = arrays.of[1].shape[0]
+    if not (
+        arrays.fits(0, 2) and arrays.fits(1, 1) and <uint64_t>arrays.of[0].shape[1] == width
+        and rows <= left < 2**32
+    ):
+        raise ValueError("words must have a column for each that lacks, and at most `left` rows")
+    with nogil:
+        level.fills.choose(
+            <uint32_t *>arrays.of[0].buf, <uint32_t *>arrays.of[1].buf, rows, width, left
+        )

@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from fastinit.errors import ArgumentTypeError
 
@@ -46,15 +46,16 @@ class DType:
         """Say whether an array of `dtype` can be filled: this one, or 16 bits that stand for it."""
         return dtype == self.storage or _row(dtype) is self
 
-    def stored(self, value: float) -> Any:
-        """Return a number as it stands in memory: rounded to `compute`, then to 16 bits."""
-        number = self.compute.type(value)
+    def stored(self, values: Any) -> NDArray[Any]:
+        """Return numbers as they stand in memory: rounded to `compute`, then to 16 bits."""
+        if self.storage != np.uint16:
+            return np.asarray(values).astype(self.storage, copy=False)
+        numbers = np.asarray(values).astype(self.compute, copy=False)
         if self.name == "float16":
-            return np.float16(number).view(np.uint16)
-        if self.name == "bfloat16":
-            bits = int(number.view(np.uint32))
-            return np.uint16((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
-        return self.storage.type(number)
+            return numbers.astype(np.float16).view(np.uint16)
+        bits = numbers.view(np.uint32)
+        kept = bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))
+        return (kept >> np.uint32(16)).astype(np.uint16)
 
 
 def _rows() -> dict[str, DType]:

@@ -796,6 +796,21 @@ def permutation_int64(out, key, starts, parameters):
             x += U64(1)
 
 
+# ---------------------------------------------------------------- subsets of a fixed size
+# Selection sampling (Knuth's algorithm S) in all columns at once; see `choose` in simd/fill.h.
+
+
+@cached
+def choose(words, lacking, left):
+    many = U64(left)
+    for i in range(words.shape[0]):
+        for j in range(words.shape[1]):
+            keep = U32(U32(U64(words[i, j]) * many >> U64(32)) < lacking[j])
+            lacking[j] = U32(lacking[j] - keep)
+            words[i, j] = U32(U32(0) - keep)
+        many -= U64(1)
+
+
 # ---------------------------------------------------------------- finishing: add, round to 16 bits
 # What is drawn into scratch is added to what is there, or rounded, or both.
 
@@ -912,6 +927,17 @@ def kernel(law: str, dtype: str, add: bool = False) -> Callable[..., None]:
             finish(target, draws, *scale)
 
     return composed
+
+
+def fill_many(tensors: list[tuple[Callable[..., None], Any, int, Any]]) -> None:
+    """Fill whole tensors, each ``(kernel, out, key, parameters)``.
+
+    In Python, since a list of tensors of many laws and dtypes has no type that Numba compiles; a
+    call of a kernel costs one or two microseconds.
+    """
+    starts = np.zeros(1, U64)
+    for draw, out, key, parameters in tensors:
+        draw(out.reshape(1, out.size), U64(key), starts, parameters)
 
 
 # ---------------------------------------------------------------- single elements

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastinit.errors import ArgumentError, ArgumentIndexError, ArgumentTypeError
 
-__all__ = ["Cut", "Region", "Runs", "cut", "region_of", "runs_of"]
+__all__ = ["Cut", "Region", "Runs", "cut", "places_of", "region_of", "runs_of"]
 
 
 class Region(NamedTuple):
@@ -33,11 +33,26 @@ def region_of(shape: tuple[int, ...], index: Any) -> Region:
     `index` is None (all of it), or an integer, slice or Ellipsis, or a tuple of these. The tensor
     itself need not exist, so it may be larger than memory; its elements are numbered in 63 bits.
     """
-    if math.prod(shape) > 2**63:
-        raise ArgumentError(f"a tensor has at most 2**63 elements, got shape {shape}")
     strides = contiguous_strides(shape)
     if index is None:
+        _check_numbers(shape)
         return Region(shape, 0, strides)
+    start, kept_shape, kept_strides = 0, [], []
+    for place, stride in zip(places_of(shape, index), strides, strict=True):
+        if isinstance(place, int):
+            start += place * stride
+            continue
+        start += place.start * stride if place else 0
+        kept_shape.append(len(place))
+        kept_strides.append(place.step * stride)
+    return Region(tuple(kept_shape), start, tuple(kept_strides))
+
+
+def places_of(shape: tuple[int, ...], index: Any) -> tuple[range | int, ...]:
+    """Return which positions along each axis a basic `index` selects: a range, or one of them."""
+    _check_numbers(shape)
+    if index is None:
+        return tuple(map(range, shape))
     picks = list(index) if isinstance(index, tuple) else [index]
     ellipses = sum(pick is Ellipsis for pick in picks)
     if ellipses > 1:
@@ -50,15 +65,12 @@ def region_of(shape: tuple[int, ...], index: Any) -> Region:
     at = picks.index(Ellipsis) if ellipses else len(picks)
     picks[at : at + ellipses] = fill
 
-    start, kept_shape, kept_strides = 0, [], []
-    for axis, (pick, size, stride) in enumerate(zip(picks, shape, strides, strict=True)):
+    places: list[range | int] = []
+    for axis, (pick, size) in enumerate(zip(picks, shape, strict=True)):
         if isinstance(pick, slice):
             if pick.step == 0:
                 raise ArgumentIndexError(f"the step of a slice cannot be zero, got {pick!r}")
-            positions = range(*pick.indices(size))
-            start += positions.start * stride if positions else 0
-            kept_shape.append(len(positions))
-            kept_strides.append(positions.step * stride)
+            places.append(range(*pick.indices(size)))
             continue
         if isinstance(pick, (bool, np.bool_)) or not hasattr(pick, "__index__"):
             raise ArgumentTypeError(
@@ -69,8 +81,13 @@ def region_of(shape: tuple[int, ...], index: Any) -> Region:
             raise ArgumentIndexError(
                 f"index {position} is out of bounds for axis {axis} of shape {shape}"
             )
-        start += position % size * stride
-    return Region(tuple(kept_shape), start, tuple(kept_strides))
+        places.append(position % size)
+    return tuple(places)
+
+
+def _check_numbers(shape: tuple[int, ...]) -> None:
+    if math.prod(shape) > 2**63:
+        raise ArgumentError(f"a tensor has at most 2**63 elements, got shape {shape}")
 
 
 class Runs(NamedTuple):

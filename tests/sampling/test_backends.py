@@ -21,6 +21,7 @@ from fastinit.sampling import (
     numba_fill,
 )
 from fastinit.sampling.dtypes import find
+from tests.sampling.reflections import BLOCKS, run_block
 
 cython_fill = pytest.importorskip(
     "fastinit.sampling.cython_fill", reason="the compiled extension is not built"
@@ -244,20 +245,29 @@ def test_other_compilers_and_processors_give_the_same_bits(name, tmp_path):
             f"{KEY} {2**34 - 77} {float(row.compute.type(-0.7)).hex() if add else '0'} {n} "
             + " ".join(number.hex() for number in numbers)
         )
-        expected.append(draw(cython_fill, distribution, dtype, add, (1, 700), [2**34 - 77]))
+        out = draw(cython_fill, distribution, dtype, add, (1, 700), [2**34 - 77])
+        expected.append((f"{distribution}, {dtype}, {add}", out))
+    for groups, rows, width in BLOCKS:
+        for bits in (32, 64):
+            _, parameters = Normal(0.0, 1.0).plan(f"float{bits}")
+            numbers = " ".join(float(number).hex() for number in [*parameters, *[0] * 8][:8])
+            lines.append(
+                f"{len(cython_fill.LAWS)} {bits} {width} 0 {rows} {KEY} 0 0 {groups} {numbers}"
+            )
+            block = run_block(cython_fill, f"float{bits}", groups, rows, width)
+            out = np.concatenate([part.reshape(-1) for part in block])
+            expected.append((f"reflectors {groups, rows, width}, {bits}", out))
     result = subprocess.run(
         [*runner, str(program)], input="\n".join(lines).encode(), capture_output=True, check=True
     )
     drawn = np.frombuffer(result.stdout, np.uint8)
-    once = sum(out.nbytes for out in expected)
+    once = sum(out.nbytes for _, out in expected)
     levels, left = divmod(drawn.size, once)
     assert levels >= 1
     assert left == 0
     at = 0
-    for (distribution, dtype, add), out in zip(CASES, expected, strict=True):
+    for what, out in expected:
         for _ in range(levels):
             theirs = drawn[at : at + out.nbytes]
-            np.testing.assert_array_equal(
-                theirs, out.reshape(-1).view(np.uint8), f"{distribution}, {dtype}, {add}"
-            )
+            np.testing.assert_array_equal(theirs, out.reshape(-1).view(np.uint8), what)
             at += out.nbytes

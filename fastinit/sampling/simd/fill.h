@@ -822,6 +822,45 @@ static void permutation_64(
     }
 }
 
+/* ---------------------------------------------------------------- reflectors */
+
+#define SINGLE
+#include "reflect.h"
+#undef SINGLE
+#include "reflect.h"
+
+/* ---------------------------------------------------------------- subsets of a fixed size */
+
+/* Selection sampling (Knuth's algorithm S) in all columns at once: of `left` elements of which some
+   number are lacking, the next is kept with probability lacking / left. */
+static void choose(
+    uint32_t *words, uint32_t *lacking, uint64_t rows, uint64_t width, uint64_t left
+) {
+    for (; rows; rows--, left--, words += width) {
+        uint64_t j = 0;
+#if N > 1
+        for (; j + N <= width; j += N) {
+            U32 word, need;
+            memcpy(&word, words + j, sizeof word);
+            memcpy(&need, lacking + j, sizeof need);
+            const U64 many = SPLAT_U64(left);
+            const U64 even = UPPER(MULTIPLY(AS_U64(word), many));
+            const U64 odd = MULTIPLY(AS_U64(word) >> 32, many);
+            const U32 place = AS_U32((even & LOW) | (odd & ~LOW));
+            const U32 keep = (U32)(place < need);
+            need += keep;
+            memcpy(words + j, &keep, sizeof keep);
+            memcpy(lacking + j, &need, sizeof need);
+        }
+#endif
+        for (; j < width; j++) {
+            const uint32_t keep = (words[j] * left >> 32) < lacking[j];
+            lacking[j] -= keep;
+            words[j] = -keep;
+        }
+    }
+}
+
 /* ---------------------------------------------------------------- the table */
 
 const Fills FILLS = {
@@ -833,4 +872,9 @@ const Fills FILLS = {
         uniform_64, normal_64, central_64, wide_64, far_64, sign_64, bits_64, complex_normal_64,
         disk_64, modulus_64, permutation_64,
     },
+    .reflectors32 = reflectors_32,
+    .reflectors64 = reflectors_64,
+    .reflect32 = reflect_32,
+    .reflect64 = reflect_64,
+    .choose = choose,
 };

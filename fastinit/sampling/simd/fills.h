@@ -19,10 +19,26 @@ typedef void Fill(
     const Parameters *parameters, Sink sink, double scale
 );
 
+/* Make reflectors of normal numbers, and apply them; see reflect.h. */
+typedef void Reflectors(void *vectors, uint64_t groups, uint64_t rows, void *system);
+typedef void Reflect(
+    const void *vectors, uint64_t groups, uint64_t rows, const void *system, void *panel,
+    uint64_t width, uint64_t live
+);
+
+/* Turn words into masks: in each of `width` columns, lacking[j] of the next `left` elements are kept,
+   of which `rows` are decided upon. */
+typedef void Choose(
+    uint32_t *words, uint32_t *lacking, uint64_t rows, uint64_t width, uint64_t left
+);
+
 /* Laws in the order of `LAWS` in cython_fill.pyx; NULL where a law has no such precision. */
 enum { LAWS = 11 };
 typedef struct {
     Fill *fill32[LAWS], *fill64[LAWS];
+    Reflectors *reflectors32, *reflectors64;
+    Reflect *reflect32, *reflect64;
+    Choose *choose;
 } Fills;
 
 extern const Fills fastinit_baseline;

@@ -20,7 +20,11 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
 #define UNROLL _Pragma("GCC unroll 16")
+#endif
 #define PAIRWISE _Pragma("GCC unroll 2")
 #define ALIGNED __attribute__((aligned(64)))
 #else
