@@ -76,7 +76,16 @@ class Batch:
         loss : Loss
             The same loss.
         """
-        from_logits = loss.logits_of is not None
+        self.backward_from(loss.logits_of is not None)
+
+    def backward_from(self, from_logits: bool) -> None:
+        """Compute the gradients of all parameters from what stands in the last of `grad`.
+
+        Parameters
+        ----------
+        from_logits : bool
+            Whether that is the gradient in the last layer's pre-activations, not its activations.
+        """
         for i in reversed(range(len(self.layers))):
             x, grad_x = (self.a[i - 1], self.grad[i - 1]) if i else (self.x, None)
             self.layers[i].backward(x, self.a[i], self.grad[i], grad_x, from_logits)
