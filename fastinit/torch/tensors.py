@@ -1,0 +1,173 @@
+"""The bridge: a tensor's memory as a NumPy array, and the word of a generator that decides a draw.
+
+Whatever cannot be written in place here is left to PyTorch: `memory_of` and `draw` say so.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.autograd.graph import increment_version
+
+from fastinit.sampling import Distribution, fill
+from fastinit.sampling.dtypes import COMPLEX, FLOATS, DType, find
+
+__all__ = ["DTYPES", "Write", "copy_into", "draw", "memory_of", "plain", "row_of", "word"]
+
+# (array, what is drawn, key, dtype=row of the table): `fastinit.sampling.fill`, or one like it.
+Write: TypeAlias = Callable[..., None]
+
+DTYPES: dict[torch.dtype, DType] = {
+    getattr(torch, name): find(name, (*FLOATS, *COMPLEX)) for name in (*FLOATS, *COMPLEX)
+}
+# Other subclasses may keep their values anywhere (DTensor, FakeTensor).
+PLAIN = (Tensor, torch.nn.Parameter, getattr(torch.nn, "Buffer", torch.nn.Parameter))
+
+
+class _Thread(threading.local):
+    """What each thread has of its own: where it draws words from, and into what."""
+
+    def __init__(self) -> None:
+        array = np.zeros((), np.int64)
+        with torch.inference_mode(False):  # else it could not be written to outside that mode
+            self.draw = torch.from_numpy(array).random_
+        self.drawn = array.item
+        self.words: Iterator[int] | None = None
+
+
+thread = _Thread()
+
+
+def word(generator: torch.Generator | None = None) -> int:
+    """Return the 63 bits that decide a draw, and so advance the generator by one call.
+
+    Parameters
+    ----------
+    generator : torch.Generator, optional
+        Of any device. By default PyTorch's generator of the CPU, so that ``torch.manual_seed``
+        decides; or, where this thread is inside ``fastinit.torch.patch(seed=...)``, the seed.
+
+    Returns
+    -------
+    int
+        A `fastinit.Key`'s value.
+    """
+    if generator is None:
+        if thread.words is not None:
+            return next(thread.words)
+        thread.draw()
+        return thread.drawn()
+    if isinstance(generator, torch.Generator) and generator.device.type != "cpu":
+        one = torch.empty((), dtype=torch.int64, device=generator.device)
+        return int(one.random_(generator=generator))
+    thread.draw(generator=generator)
+    return thread.drawn()
+
+
+def plain(tensor: Tensor) -> bool:
+    """Say whether a tensor is of no subclass that may keep its values elsewhere."""
+    return type(tensor) in PLAIN
+
+
+def row_of(tensor: Tensor) -> DType | None:
+    """Return the row of the table of dtypes, or None where the tensor is not one to write to."""
+    return DTYPES.get(tensor.dtype) if type(tensor) in PLAIN and not tensor.is_meta else None
+
+
+def memory_of(tensor: Tensor) -> NDArray[Any] | None:
+    """Return a CPU tensor's memory as an array of its shape and strides, without a copy.
+
+    bfloat16 comes as uint16. What is written there bypasses autograd: follow it with
+    ``torch.autograd.graph.increment_version(tensor)``.
+
+    Returns
+    -------
+    ndarray or None
+        None where PyTorch would refuse an in-place operation (several elements share memory, or
+        inference mode made the tensor and is over), and where the values are not simply there
+        (sparse, quantized, conjugated, negated, inside ``torch.func`` transformations).
+    """
+    if tensor.is_inference() and not torch.is_inference_mode_enabled():
+        return None
+    if not tensor.is_contiguous() and any(
+        step == 0 and size > 1 for size, step in zip(tensor.shape, tensor.stride(), strict=True)
+    ):
+        return None
+    try:
+        if tensor.requires_grad:
+            tensor = tensor.data
+        if tensor.dtype is torch.bfloat16:
+            tensor = tensor.view(torch.uint16)
+        array: NDArray[Any] = tensor.numpy()
+    except (RuntimeError, TypeError):
+        return None
+    return array
+
+
+def copy_into(tensor: Tensor, array: NDArray[Any]) -> None:
+    """Copy an array, with bfloat16 as uint16, into a tensor of the same shape on any device."""
+    source = torch.from_numpy(array)
+    if source.dtype == torch.uint16:
+        source = source.view(tensor.dtype)
+    with torch.no_grad():
+        tensor.copy_(source)
+
+
+def draw(
+    tensor: Tensor, what: Any, generator: torch.Generator | None = None, write: Write = fill
+) -> bool:
+    """Fill a tensor in place, on the word that the generator gives; or return False.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Of any strides, requiring a gradient or not. On the CPU its memory is written; on another
+        device a host array is, and copied there. The values are the same.
+    what : Distribution, or what else `write` takes
+    generator : torch.Generator, optional
+        See `word`. It is not asked where the tensor is empty, or is not filled.
+    write : callable, default `fastinit.sampling.fill`
+        Called as ``write(array, what, key, dtype=row)``.
+
+    Returns
+    -------
+    bool
+        Whether the tensor was filled. If not, nothing of it has changed.
+
+    Raises
+    ------
+    ArgumentError
+        If the tensor's dtype cannot hold the law's parameters.
+    """
+    if type(tensor) not in PLAIN:
+        return False
+    row = DTYPES.get(tensor.dtype)
+    if row is None or (isinstance(what, Distribution) and row.name not in what.dtypes):
+        return False
+    if not tensor.is_cpu:
+        return _draw_elsewhere(tensor, what, generator, write, row)
+    array = memory_of(tensor)
+    if array is None:
+        return False
+    if array.size:
+        write(array, what, word(generator), dtype=row)
+        increment_version(tensor)
+    return True
+
+
+def _draw_elsewhere(
+    tensor: Tensor, what: Any, generator: torch.Generator | None, write: Write, row: DType
+) -> bool:
+    if tensor.is_meta or tensor.layout is not torch.strided:
+        return False
+    array = np.empty(tensor.shape, row.storage)
+    if array.size:
+        write(array, what, word(generator), dtype=row)
+        copy_into(tensor, array)
+    return True
