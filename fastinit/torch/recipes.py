@@ -63,6 +63,10 @@ ZEROS, ONES = Elementwise(Constant(0.0)), Elementwise(Constant(1.0))
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._NormBase, nn.RMSNorm)
 
 
+class ByShape(VarianceScaling):
+    """By the fans of a kernel's shape, as papers count them: without groups or strides."""
+
+
 def _normal(std: float) -> Initializer:
     return Elementwise(Normal(0.0, std))
 
@@ -119,7 +123,7 @@ def initializer_for(
         elif parameter.ndim < 2:
             continue
         assert not isinstance(rule, dict)  # only types have them
-        if isinstance(rule, VarianceScaling) and rule.fans is None:
+        if type(rule) is VarianceScaling and rule.fans is None:
             own = layers.fans(module, name)
             return rule if own is None else replace(rule, fans=own)
         return rule
@@ -251,8 +255,7 @@ def resnet(last: str = "bn3") -> Recipe:
 
     Convolutions are :math:`N(0, 2 / \text{fan\_out})`, the last normalization of each branch
     multiplies by 0, so that a block starts as the identity; the others are the identity. The
-    fan_out is the layer's, with its groups and strides; ``torch.nn.init`` counts neither, which
-    makes a convolution of stride 2 half as large.
+    fan_out is the paper's and PyTorch's: neither groups nor strides count.
 
     Parameters
     ----------
@@ -279,7 +282,7 @@ def resnet(last: str = "bn3") -> Recipe:
     return {
         f"*.{last}.weight": ZEROS,
         nn.modules.conv._ConvNd: {
-            "weight": VarianceScaling(2.0, "fan_out", "normal"),
+            "weight": ByShape(2.0, "fan_out", "normal"),
             "bias": ZEROS,
         },
         NORMS: {"weight": ONES, "bias": ZEROS},
