@@ -1,4 +1,4 @@
-"""What PyTorch's layers do with their parameters: the fans, and the std of their own rule."""
+"""What PyTorch's layers do with their parameters, and so their fans."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from fastinit.errors import ArgumentError
-from fastinit.fans import Fans, compute_fans, convolution_fans, dense_fans, embedding_fans
+from fastinit.fans import Fans, convolution_fans, dense_fans, embedding_fans
 
-__all__ = ["catalogue_shape", "default_std", "fans", "groups_of", "places", "transposed"]
+__all__ = ["catalogue_shape", "fans", "groups_of", "places", "transposed"]
 
 # The gates that a recurrent layer's kernels stack along their output axis.
 GATES: dict[type[nn.Module], int] = {
@@ -103,67 +103,6 @@ def fans(module: nn.Module, name: str = "weight") -> Fans | None:
 
 
 ATTENTION = {"in_proj_weight": 3, "q_proj_weight": 1, "k_proj_weight": 1, "v_proj_weight": 1}
-
-
-def default_std(module: nn.Module, name: str = "weight") -> float | None:
-    r"""Return the standard deviation that a layer's own rule, ``reset_parameters``, gives.
-
-    Linear and convolutions draw from :math:`U(\pm 1/\sqrt n)`, weights and biases, with `n` the
-    size of a unit's slice of the weight; Bilinear with the first input's features; recurrent layers
-    with the hidden size; Embedding from :math:`N(0, 1)`; MultiheadAttention from Glorot's uniform
-    law, with the packed kernel's own shape.
-
-    Parameters
-    ----------
-    module : Module
-        A layer.
-    name : str, default "weight"
-        The parameter's own name there.
-
-    Returns
-    -------
-    float or None
-        None where it is not known; 0 where the rule is a constant.
-
-    Raises
-    ------
-    ArgumentError
-        If the module has no parameter of this name.
-
-    Examples
-    --------
-    >>> from torch import nn
-    >>> from fastinit.torch.layers import default_std
-    >>> round(default_std(nn.Linear(300, 10)) * 30, 6)
-    1.0
-    """
-    parameter = getattr(module, name, None)
-    if not isinstance(parameter, Tensor):
-        raise ArgumentError(f"{type(module).__name__} has no parameter {name!r}")
-    match module:
-        case nn.MultiheadAttention() if name in ATTENTION:
-            return math.sqrt(2.0 / sum(compute_fans(tuple(parameter.shape), 1, 0)))
-        case nn.MultiheadAttention() if name == "in_proj_bias":
-            return 0.0
-        case _ConvNd() | nn.Linear() if name in ("weight", "bias"):
-            return _uniform_std(math.prod(module.weight.shape[1:]))
-        case nn.Bilinear() if name in ("weight", "bias"):
-            return _uniform_std(module.weight.shape[1])
-        case nn.Embedding() | nn.EmbeddingBag() if name == "weight":
-            return 1.0
-        case nn.RNNBase() | nn.RNNCellBase():
-            return _uniform_std(module.hidden_size)
-    return 0.0 if parameter.ndim == 1 and _is_norm(module) else None
-
-
-def _uniform_std(size: int) -> float:
-    return 1.0 / math.sqrt(3.0 * size) if size else 0.0
-
-
-def _is_norm(module: nn.Module) -> bool:
-    return type(module).__name__.endswith("Norm") or isinstance(
-        module, (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
-    )
 
 
 def _gates(module: nn.Module) -> int:

@@ -89,32 +89,6 @@ def test_fans_by_hand():
         layers.fans(nn.Linear(2, 2), "wight")
 
 
-@pytest.mark.parametrize(
-    "layer",
-    [
-        nn.Linear(90, 400),
-        nn.Conv2d(16, 64, 3, groups=2),
-        nn.ConvTranspose1d(64, 32, 5),
-        nn.Bilinear(30, 20, 50),
-        nn.Embedding(300, 50),
-        nn.GRU(100, 60),
-        nn.MultiheadAttention(64, 4),
-    ],
-    ids=lambda layer: type(layer).__name__,
-)
-def test_the_std_of_a_layers_own_rule(layer):
-    torch.manual_seed(0)
-    for module in layer.modules():
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()
-    for name, parameter in layer.named_parameters(recurse=False):
-        expected = layers.default_std(layer, name)
-        tolerance = 6 * math.sqrt(0.5 / parameter.numel())
-        assert parameter.std().item() == pytest.approx(expected, rel=tolerance), name
-    assert layers.default_std(nn.LayerNorm(3)) == 0.0
-    assert layers.default_std(nn.PReLU()) is None
-
-
 class Mixture(nn.Module):
     def __init__(self):
         super().__init__()
