@@ -129,7 +129,7 @@ def test_with_a_recipe_the_std_is_known():
     assert scale.kind == "scale"
     assert scale.factor == pytest.approx(1.3, rel=0.1)
     assert scale.fans == (147, 8 * 49 / 4)
-    assert scale.expected == pytest.approx(math.sqrt(2 / (8 * 49 / 4)))
+    assert scale.expected == pytest.approx(math.sqrt(2 / (8 * 49)))  # the paper's fan_out
     assert not check(model, recipe).ok
     assert check(model).ok  # 30% are nothing to speak of otherwise
 
