@@ -21,8 +21,7 @@ from fastinit.sampling.dtypes import COMPLEX, FLOATS, DType, find
 from fastinit.sampling.exact import cosine, product
 from fastinit.sampling.orthogonal import fill_orthogonal
 from fastinit.sampling.regions import contiguous_strides, places_of
-from fastinit.sampling.selection import WIDTH
-from fastinit.sampling.selection import masks as masks_of
+from fastinit.sampling.selection import thin
 
 __all__ = [
     "STRUCTURED",
@@ -467,36 +466,13 @@ class Sparse(Structured):
         self, out: NDArray[Any], shape: tuple[int, ...], places: Places, key: int, dtype: DType
     ) -> None:
         strides = contiguous_strides(shape)
-        if _position(self.axis, shape) == 1:
-            out, shape, places, strides = out.T, shape[::-1], places[::-1], strides[::-1]
-        rows, columns = places
-        start = rows.start * strides[0] + columns.start * strides[1]
-        steps = rows.step * strides[0], columns.step * strides[1]
+        start = sum(place.start * stride for place, stride in zip(places, strides, strict=True))
+        steps = tuple(place.step * stride for place, stride in zip(places, strides, strict=True))
         fill(out, Normal(0.0, self.std), key, start, steps, dtype=dtype)
+        if _position(self.axis, shape) == 1:
+            out, shape, places = out.T, shape[::-1], places[::-1]
         kept = shape[0] - math.ceil(self.sparsity * shape[0])
-        choice, first = key_bits(Key(key), "choice"), columns.start // WIDTH
-        parts = (out.real, out.imag) if dtype.name in COMPLEX else (out,)
-        bits = [part.view(f"i{part.itemsize}") for part in parts]
-
-        def mask_block(i: int) -> None:
-            some, of_row = _within(columns, (first + i) * WIDTH, WIDTH)
-            for row, masks in masks_of(shape, kept, first + i, choice):
-                others, of_column = _within(rows, row, len(masks))
-                keep = masks[of_column, of_row]
-                for numbers in bits:
-                    numbers[others, some] &= keep.astype(numbers.dtype, copy=False)
-
-        threads.run(mask_block, columns[-1] // WIDTH + 1 - first)
-
-
-def _within(places: range, start: int, size: int) -> tuple[slice, slice]:
-    """Return which of `places` lie in the `size` ones from `start` on, and where there."""
-    first, last = (
-        min(max(0, -(-(end - places.start) // places.step)), len(places))
-        for end in (start, start + size)
-    )
-    begin = places.start + first * places.step - start
-    return slice(first, last), slice(begin, begin + (last - first) * places.step, places.step)
+        thin(out, shape, places, kept, key_bits(Key(key), "choice"))
 
 
 @dataclass(frozen=True, repr=False)

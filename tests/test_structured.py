@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from functools import partial
 from importlib.util import find_spec
 
 import ml_dtypes
@@ -16,9 +17,8 @@ from scipy import linalg, signal, stats
 
 import fastinit
 from fastinit.errors import ArgumentError, ArgumentTypeError, UnknownNameError
-from fastinit.sampling import backend, numba_fill, selection
+from fastinit.sampling import Bits, backend, fill, numba_fill, selection
 from fastinit.sampling.exact import cosine, product
-from fastinit.sampling.selection import WIDTH, masks
 from fastinit.structured import STRUCTURED
 from tests.frameworks import require
 
@@ -284,12 +284,9 @@ def test_sparse_has_as_many_zeros_as_pytorch(shape, sparsity):
 
 
 def zeros_of(rows, columns, zeros):
-    blocks = range(-(-columns // WIDTH))
-    parts = [
-        np.concatenate([part == 0 for _, part in masks((rows, columns), rows - zeros, i, 1)])
-        for i in blocks
-    ]
-    return np.concatenate(parts, axis=1)
+    out = np.ones((rows, columns), np.uint16)
+    selection.thin(out, out.shape, (range(rows), range(columns)), rows - zeros, 1)
+    return out == 0
 
 
 @pytest.mark.parametrize(("rows", "zeros"), [(6, 2), (6, 3), (5, 4), (2, 1), (7, 1)])
@@ -314,32 +311,47 @@ def test_zeros_lie_anywhere_and_in_no_order(zeros):
         assert abs((a * b).mean() + (1 / 999 if a.shape[0] == 999 else 0)) * math.sqrt(a.size) < 4
 
 
+def choose(out, lacking, left, key, start, divisor=1):
+    """Choose as the algorithm says, row by row."""
+    words = np.empty(start + out.size, np.uint32)
+    fill(words, Bits(), key)
+    words = words[start:].reshape(out.shape).astype(np.uint64) // np.uint64(divisor)
+    for row, word in zip(out, words, strict=True):
+        keep = (word * np.uint64(left) >> np.uint64(32)) < lacking
+        row[~keep] = 0
+        lacking -= keep
+        left -= 1
+
+
 def test_a_biased_choice_would_be_noticed(monkeypatch):
-    real = selection.fill
+    def counts(divisor):
+        monkeypatch.setattr(backend.load(), "choose", partial(choose, divisor=divisor))
+        return np.unique(zeros_of(6, 20000, 3).T @ 2 ** np.arange(6), return_counts=True)[1]
 
-    def fill(out, law, key, start):
-        real(out, law, key, start)
-        out //= 2
-
-    monkeypatch.setattr(selection, "fill", fill)
-    _, counts = np.unique(zeros_of(6, 20000, 3).T @ 2 ** np.arange(6), return_counts=True)
-    assert stats.chisquare(counts).pvalue < 1e-6
+    assert stats.chisquare(counts(1)).pvalue > 1e-3
+    assert stats.chisquare(counts(2)).pvalue < 1e-6
 
 
-@pytest.mark.parametrize("width", [1, 3, 16, 45])
-def test_both_backends_choose_as_the_algorithm_says(width):
-    words = fastinit.bits((50, width), seed=0)
+@pytest.mark.parametrize("width", [1, 3, 16, 45, 512])
+@pytest.mark.parametrize("dtype", ["uint16", "float32", "float64", "complex64", "complex128"])
+def test_both_backends_choose_as_the_algorithm_says(dtype, width):
+    before = np.arange(1, 50 * width + 1).reshape(50, width).astype(dtype)
+    if dtype.startswith("complex"):
+        before += 1j
     lacking = np.arange(width, dtype=np.uint32) % 51
-    expected, left = np.zeros(words.shape, np.uint32), lacking.astype(int)
-    for i in range(50):
-        keep = (words[i].astype(np.uint64) * np.uint64(70 - i) >> np.uint64(32)) < left
-        expected[i], left = np.where(keep, 2**32 - 1, 0), left - keep
+    expected, left = before.copy(), lacking.copy()
+    choose(expected, left, 70, 5, 77)
 
     def check(module):
-        got, need = words.copy(), lacking.copy()
-        module.choose(got, need, 70)
-        np.testing.assert_array_equal(got, expected)
-        np.testing.assert_array_equal(need, left)
+        for order in "CF":
+            got, need = before.copy(order), lacking.copy()
+            module.choose(got, need, 70, 5, 77)
+            np.testing.assert_array_equal(got, expected)
+            np.testing.assert_array_equal(need, left)
+        wide = np.repeat(before, 2, axis=1)
+        module.choose(wide[:, ::2], lacking.copy(), 70, 5, 77)
+        np.testing.assert_array_equal(wide[:, ::2], expected)
+        np.testing.assert_array_equal(wide[:, 1::2], before)
 
     check(numba_fill)
     if backend.name() == "cython":
@@ -349,8 +361,21 @@ def test_both_backends_choose_as_the_algorithm_says(width):
             cython_fill.use(level)
             check(cython_fill)
         cython_fill.use(used)
+
+
+def test_the_compiled_choice_refuses_what_does_not_fit():
+    if backend.name() != "cython":
+        pytest.skip("Numba does not check")
+    for out, lacking, left in [
+        (np.ones((50, 3), "f4"), np.ones(3, np.uint32), 49),
+        (np.ones((50, 3), "f4"), np.ones(4, np.uint32), 50),
+        (np.ones((50, 3), "f4"), np.ones(3, np.uint64), 50),
+        (np.ones((50, 3), "u1"), np.ones(3, np.uint32), 50),
+        (np.ones((5, 513), "f4"), np.ones(513, np.uint32), 50),
+        (np.ones(3, "f4"), np.ones(3, np.uint32), 50),
+    ]:
         with pytest.raises(ValueError, match="a column for each"):
-            cython_fill.choose(words, lacking, 49)
+            backend.load().choose(out, lacking, left, 0, 0)
 
 
 # ---- filters

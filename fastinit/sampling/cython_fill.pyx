@@ -1,10 +1,10 @@
 # cython: language_level=3, freethreading_compatible=True
 """The compiled backend: the fills of simd/, called with the arrays and numbers of the waist."""
 
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_SIMPLE, PyBUF_WRITABLE
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE
 from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef extern from "simd/fills.h":
     ctypedef struct Parameters:
@@ -28,8 +28,13 @@ cdef extern from "simd/fills.h":
         uint64_t width, uint64_t live
     ) noexcept nogil
 
+    ctypedef struct Matrix:
+        void *first
+        int64_t row_step, column_step
+        uint64_t rows, columns, size
+
     ctypedef void Choose(
-        uint32_t *words, uint32_t *lacking, uint64_t rows, uint64_t width, uint64_t left
+        const Matrix *out, uint32_t *lacking, uint64_t left, uint64_t key, uint64_t start
     ) noexcept nogil
 
     ctypedef struct Fills:
@@ -46,6 +51,7 @@ cdef extern from "simd/fills.h":
         const Fills *fills
 
     enum:
+        MOST_COLUMNS
         MOST_LEVELS
     int fastinit_levels(Level *levels)
 
@@ -243,16 +249,27 @@ def reflect(vectors, system, panel, uint64_t live):
         )
 
 
-def choose(words, lacking, uint64_t left):
-    """Turn words into masks of what is kept; see simd/fills.h."""
-    cdef Arrays arrays = Arrays(words, lacking)
-    cdef uint64_t rows = arrays.of[0].shape[0], width = arrays.of[1].shape[0]
-    if not (
-        arrays.fits(0, 2) and arrays.fits(1, 1) and <uint64_t>arrays.of[0].shape[1] == width
-        and rows <= left < 2**32
-    ):
-        raise ValueError("words must have a column for each that lacks, and at most `left` rows")
-    with nogil:
-        level.fills.choose(
-            <uint32_t *>arrays.of[0].buf, <uint32_t *>arrays.of[1].buf, rows, width, left
-        )
+def choose(out, lacking, uint64_t left, uint64_t key, uint64_t start):
+    """Zero elements of the columns of a matrix; see simd/fills.h."""
+    cdef Arrays arrays = Arrays(lacking)
+    cdef Py_buffer target
+    PyObject_GetBuffer(out, &target, PyBUF_WRITABLE | PyBUF_STRIDES)
+    cdef Matrix matrix
+    try:
+        if not (
+            arrays.fits(0, 1) and not arrays.double and target.ndim == 2
+            and target.itemsize in (2, 4, 8, 16)
+            and 1 <= target.shape[1] == arrays.of[0].shape[0] <= MOST_COLUMNS
+            and <uint64_t>target.shape[0] <= left < 2**32
+        ):
+            raise ValueError(
+                f"out must have a column for each that lacks, at most {MOST_COLUMNS}, and at most "
+                "`left` rows"
+            )
+        matrix.first, matrix.size = target.buf, target.itemsize
+        matrix.rows, matrix.columns = target.shape[0], target.shape[1]
+        matrix.row_step, matrix.column_step = target.strides[0], target.strides[1]
+        with nogil:
+            level.fills.choose(&matrix, <uint32_t *>arrays.of[0].buf, left, key, start)
+    finally:
+        PyBuffer_Release(&target)

@@ -797,18 +797,31 @@ def permutation_int64(out, key, starts, parameters):
 
 
 # ---------------------------------------------------------------- subsets of a fixed size
-# Selection sampling (Knuth's algorithm S) in all columns at once; see `choose` in simd/fill.h.
+# Selection sampling (Knuth's algorithm S) in all columns at once; see `choose_rows` in simd/fill.h.
 
 
 @cached
-def choose(words, lacking, left):
+def choose_rows(out, words, lacking, left):
     many = U64(left)
-    for i in range(words.shape[0]):
-        for j in range(words.shape[1]):
-            keep = U32(U32(U64(words[i, j]) * many >> U64(32)) < lacking[j])
-            lacking[j] = U32(lacking[j] - keep)
-            words[i, j] = U32(U32(0) - keep)
+    zero = out.dtype.type(0)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            keep = U32(U64(words[i, j]) * many >> U64(32)) < lacking[j]
+            lacking[j] = U32(lacking[j] - U32(keep))
+            out[i, j] = out[i, j] if keep else zero
         many -= U64(1)
+
+
+def choose(out: Any, lacking: Any, left: int, key: int, start: int) -> None:
+    """Zero elements of the columns of a matrix; see simd/fills.h."""
+    rows, columns = out.shape
+    most = CHUNK // columns
+    for row in range(0, rows, most):
+        part = out[row : row + most]
+        words = np.empty(part.shape, U32)
+        starts = np.array([start + row * columns], U64)
+        bits_uint32(words.reshape(1, part.size), U64(key), starts, ())
+        choose_rows(part, words, lacking, left - row)
 
 
 # ---------------------------------------------------------------- finishing: add, round to 16 bits

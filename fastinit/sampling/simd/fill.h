@@ -832,32 +832,85 @@ static void permutation_64(
 /* ---------------------------------------------------------------- subsets of a fixed size */
 
 /* Selection sampling (Knuth's algorithm S) in all columns at once: of `left` elements of which some
-   number are lacking, the next is kept with probability lacking / left. */
-static void choose(
-    uint32_t *words, uint32_t *lacking, uint64_t rows, uint64_t width, uint64_t left
+   number are lacking, the next is kept with probability lacking / left. What is not is zeroed in the
+   rows `step` bytes apart of 32-bit numbers, or without these the words become masks. */
+INLINE void choose_rows(
+    char *numbers, int64_t step, uint32_t *words, uint32_t *lacking, uint64_t rows,
+    uint64_t columns, uint64_t left
 ) {
-    for (; rows; rows--, left--, words += width) {
-        uint64_t j = 0;
+    char *const to = numbers ? numbers : (char *)words;
+    if (!numbers) step = (int64_t)columns * 4;
+    uint64_t j = 0;
 #if N > 1
-        for (; j + N <= width; j += N) {
-            U32 word, need;
-            memcpy(&word, words + j, sizeof word);
-            memcpy(&need, lacking + j, sizeof need);
-            const U64 many = SPLAT_U64(left);
+    for (; j + N <= columns; j += N) {
+        U32 need, word, number = (U32)SPLAT_U64(-1);
+        memcpy(&need, lacking + j, sizeof need);
+        for (uint64_t i = 0; i < rows; i++) {
+            char *const at = to + (int64_t)i * step + j * 4;
+            memcpy(&word, words + i * columns + j, sizeof word);
+            const U64 many = SPLAT_U64(left - i);
             const U64 even = UPPER(MULTIPLY(AS_U64(word), many));
             const U64 odd = MULTIPLY(AS_U64(word) >> 32, many);
             const U32 place = AS_U32((even & LOW) | (odd & ~LOW));
             const U32 keep = (U32)(place < need);
             need += keep;
-            memcpy(words + j, &keep, sizeof keep);
-            memcpy(lacking + j, &need, sizeof need);
+            if (numbers) memcpy(&number, at, sizeof number);
+            word = keep & number;
+            memcpy(at, &word, sizeof word);
         }
+        memcpy(lacking + j, &need, sizeof need);
+    }
 #endif
-        for (; j < width; j++) {
-            const uint32_t keep = (words[j] * left >> 32) < lacking[j];
+    for (; j < columns; j++)
+        for (uint64_t i = 0; i < rows; i++) {
+            uint32_t *const at = (uint32_t *)(to + (int64_t)i * step) + j;
+            const uint32_t keep = (words[i * columns + j] * (left - i) >> 32) < lacking[j];
             lacking[j] -= keep;
-            words[j] = -keep;
+            *at = -keep & (numbers ? *at : ~(uint32_t)0);
         }
+}
+
+/* Apply masks to a row of numbers; where they lie side by side, in vectors. */
+#define MASK(type, step)                                                                           \
+    for (uint64_t j = 0; j < columns; j++)                                                         \
+    *(type *)(row + (int64_t)j * (step)) &= (type)(int32_t)masks[j]
+
+static void mask_row(
+    char *row, int64_t step, uint64_t size, const uint32_t *masks, uint64_t columns
+) {
+    if (size == 2 && step == 2)
+        MASK(uint16_t, 2);
+    else if (size == 2)
+        MASK(uint16_t, step);
+    else if (size == 4)
+        MASK(uint32_t, step);
+    else if (size == 8 && step == 8)
+        MASK(uint64_t, 8);
+    else
+        for (; size; size -= 8, row += 8) MASK(uint64_t, step);
+}
+
+static void choose(
+    const Matrix *out, uint32_t *lacking, uint64_t left, uint64_t key, uint64_t start
+) {
+    enum { WORDS = 8 * MOST_COLUMNS };
+    ALIGNED uint32_t words[WORDS];
+    const Parameters none = {{0}, 0};
+    const uint64_t columns = out->columns, most = WORDS / columns;
+    const int64_t step = out->row_step;
+    char *row = out->first;
+    for (uint64_t rows = out->rows, some; rows; rows -= some, left -= some) {
+        some = rows < most ? rows : most;
+        bits_32(words, 1, some * columns, key, &start, &none, SET, 0.0);
+        start += some * columns;
+        if (out->size == 4 && out->column_step == 4) {
+            choose_rows(row, step, words, lacking, some, columns, left);
+            row += (int64_t)some * step;
+            continue;
+        }
+        choose_rows(NULL, 0, words, lacking, some, columns, left);
+        for (uint64_t i = 0; i < some; i++, row += step)
+            mask_row(row, out->column_step, out->size, words + i * columns, columns);
     }
 }
 

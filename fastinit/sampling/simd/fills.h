@@ -26,10 +26,16 @@ typedef void Reflect(
     uint64_t width, uint64_t live
 );
 
-/* Turn words into masks: in each of `width` columns, lacking[j] of the next `left` elements are kept,
-   of which `rows` are decided upon. */
+/* Zero elements of a matrix, but for lacking[j] of the next `left` ones in column j, of which `rows`
+   are decided upon with the random words from `start` on. An element is of 2, 4, 8 or 16 bytes. */
+enum { MOST_COLUMNS = 512 };
+typedef struct {
+    void *first;
+    int64_t row_step, column_step; /* in bytes */
+    uint64_t rows, columns, size;
+} Matrix;
 typedef void Choose(
-    uint32_t *words, uint32_t *lacking, uint64_t rows, uint64_t width, uint64_t left
+    const Matrix *out, uint32_t *lacking, uint64_t left, uint64_t key, uint64_t start
 );
 
 /* Laws in the order of `LAWS` in cython_fill.pyx; NULL where a law has no such precision. */
