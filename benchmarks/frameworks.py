@@ -10,7 +10,6 @@ benchmarks/frameworks.json and writes the table of docs/frameworks.md.
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib
 import json
 import os
@@ -18,7 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,20 +56,10 @@ def constructions(name: str, elements: int) -> Fills:
             build()
 
     return {
-        "materialize": collected(lambda: fastinit.torch.materialize(build, seed=0)),
-        "patch": collected(patched),
-        "PyTorch": collected(build),
+        "materialize": lambda: fastinit.torch.materialize(build, seed=0),
+        "patch": patched,
+        "PyTorch": build,
     }
-
-
-def collected(build: Callable[[], Any]) -> Callable[[], None]:
-    """Return a construction that gives its memory back, so that each starts with fresh pages."""
-
-    def construct() -> None:
-        build()
-        gc.collect()
-
-    return construct
 
 
 # ---------------------------------------------------------------- PyTorch: single tensors

@@ -43,6 +43,7 @@ __all__ = [
     "draw_of",
     "fill",
     "fill_many",
+    "fill_whole",
     "region_of",
 ]
 
@@ -73,7 +74,7 @@ def draw_of(distribution: Distribution, dtype: DType) -> Draw:
     """Prepare to draw, and say so where the parameters do not fit the dtype."""
     if isinstance(distribution, Constant):  # not remembered: -0.0 equals 0.0
         return Draw(dtype, None, dtype.stored(distribution.plan(dtype.name)[1][0]))
-    return Draw(dtype, *_plan(distribution, dtype.name, False))
+    return _plan(distribution, dtype, False)
 
 
 def fill(
@@ -121,20 +122,24 @@ def fill(
     out, row = _target(out, dtype, distribution.dtypes if scale is None else FLOATS)
     if not 0 <= start < 2**63:
         raise ArgumentError(f"start must be 0 to 2**63 - 1, got {start}")
+    if strides is not None and strides == contiguous_strides(out.shape):
+        strides = None
     if scale is not None and abs(scale) > row.largest:
         raise ArgumentError(f"scale={scale!r} does not fit {row.name}")
     if scale is None:
-        _, kernel, parameters = draw_of(distribution, row)
+        ready = draw_of(distribution, row)
+        if strides is None and not start:
+            fill_whole(out, ready, key)
+            return
+        _, kernel, parameters = ready
         arguments: tuple[Any, ...] = (parameters,)
     else:
-        kernel, parameters = _plan(distribution, row.name, True)
+        _, kernel, parameters = _plan(distribution, row, True)
         arguments = (parameters, row.compute.type(scale))
     if kernel is None:
         number, fill_piece = _constant_work(out, parameters)
     elif out.size <= SERIAL and strides is None and out.flags.c_contiguous:
-        if not start and scale is None:
-            backend.load().fill_many([(kernel, out, key, parameters)])
-        elif out.size:
+        if out.size:
             starts = np.array([start], np.uint64)
             kernel(out.reshape(1, out.size), np.uint64(key), starts, *arguments)
         return
@@ -145,6 +150,20 @@ def fill(
             fill_piece(i)
     else:
         threads.run(fill_piece, number)
+
+
+def fill_whole(out: NDArray[Any], draw: Draw, key: int) -> None:
+    """Fill a whole tensor, as `fill_many` would; what is small and plain at once."""
+    dtype, kernel, parameters = draw
+    if (
+        kernel is not None
+        and out.dtype is dtype.storage
+        and out.flags.carray
+        and out.size <= SERIAL
+    ):
+        backend.load().fill_many([(kernel, out, key, parameters)])
+    else:
+        fill_many([(out, draw, key)])
 
 
 def fill_many(tensors: Sequence[tuple[NDArray[Any], Draw, int]]) -> None:
@@ -206,6 +225,10 @@ def _target(
     out: NDArray[Any], dtype: DTypeLike | DType | None, dtypes: tuple[str, ...] = ()
 ) -> tuple[NDArray[Any], DType]:
     """Return `out` as the kernels see it, and the row of what it holds."""
+    if type(dtype) is DType and type(out) is np.ndarray and out.dtype is dtype.storage:
+        if not out.flags.writeable:
+            raise ArgumentError("out is read-only")
+        return out, dtype
     if not isinstance(out, np.ndarray):
         raise ArgumentTypeError(f"out must be an array, got {type(out).__name__}")
     if dtype is None:
@@ -219,10 +242,9 @@ def _target(
 
 
 @lru_cache(maxsize=4096)
-def _plan(distribution: Distribution, dtype: str, add: bool) -> tuple[Callable[..., None], Any]:
-    """Return the kernel that draws, and its parameters."""
-    law, parameters = distribution.plan(dtype)
-    return backend.load().kernel(law, dtype, add), parameters
+def _plan(distribution: Distribution, dtype: DType, add: bool) -> Draw:
+    law, parameters = distribution.plan(dtype.name)
+    return Draw(dtype, backend.load().kernel(law, dtype.name, add), parameters)
 
 
 def _work(

@@ -14,9 +14,9 @@ from fastinit.errors import ArgumentTypeError
 __all__ = ["COMPLEX", "FLOATS", "DType", "find"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DType:
-    """A row of the table.
+    """A row of the table; there is one object of each.
 
     Kernels write arrays of the dtype `storage`; the parameters of a law, and a draw before it is
     rounded to 16 bits, are of the dtype `compute`. No finite number above `largest` fits.

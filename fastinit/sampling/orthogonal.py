@@ -127,7 +127,7 @@ class _Vectors:
         self.last = first + self.count
         self.kernels = backend.reflections()
         self.blocks: list[tuple[NDArray[Any], NDArray[Any]]] = [(out, out)] * -(-self.last // BLOCK)
-        self.signs = np.empty(-(-self.last // GROUP) * GROUP, row.compute)
+        self.leading = np.empty(-(-self.last // GROUP) * GROUP, row.compute)
         self.memory: list[NDArray[Any]] = []  # of panels that are done
 
     def fill(self) -> None:
@@ -157,9 +157,8 @@ class _Vectors:
         self.blocks[block] = vectors, system
         for group in range(groups):
             at = group * GROUP
-            leading = vectors[group, at : at + GROUP].diagonal()
-            # The diagonal of R, which a reflector takes to be of the other sign.
-            self.signs[top + at : top + at + leading.size] = -np.copysign(1, leading)
+            leading = vectors[group, at : at + GROUP].reshape(-1)[:: GROUP + 1]
+            self.leading[top + at : top + at + len(leading)] = leading
 
     def make_panel(self, panel: int) -> None:
         """Make some of the columns; the dearest panels, which are the last, come first."""
@@ -170,11 +169,13 @@ class _Vectors:
             memory = self.memory.pop()
         except IndexError:
             memory = np.empty(self.length * self.width, self.row.compute)
-        columns = memory[: self.length * width].reshape(self.length, width)
-        columns[:] = 0
-        own = np.arange(right - left)
-        columns[self.first + left + own, own] = self.signs[self.first + left + own]
-        live = self.first + right  # rows from here on are still zero
+        numbers = memory[: self.length * width]
+        numbers[:] = 0
+        top, live = self.first + left, self.first + right  # rows from `live` on are still zero
+        # The diagonal of R, which a reflector takes to be of the other sign.
+        signs = -np.copysign(1, self.leading[top:live])
+        numbers[top * width : live * width : width + 1] = signs
+        columns = numbers.reshape(self.length, width)
         for block in range((live - 1) // BLOCK, -1, -1):
             above = block * BLOCK
             self.kernels.reflect(*self.blocks[block], columns[above:], live - above)

@@ -108,15 +108,16 @@ class RealTruncatedNormal(TruncatedNormal):
     dtypes = FLOATS
 
 
+_NUMBERS = frozenset((float, int))
+
+
 def law(kind: Callable[..., Any], *numbers: Any) -> Any:
     """Return the law with these parameters, or None where there is none: PyTorch then decides."""
-    for number in numbers:
-        if type(number) is not float and type(number) is not int:
-            try:  # what PyTorch takes for a number too, such as a 0-d tensor, but no string
-                numbers = tuple(math.ldexp(number, 0) for number in numbers)
-            except TypeError:
-                return None
-            break
+    if not _NUMBERS.issuperset(map(type, numbers)):
+        try:  # what PyTorch takes for a number too, such as a 0-d tensor, but no string
+            numbers = tuple(math.ldexp(number, 0) for number in numbers)
+        except TypeError:
+            return None
     return _law(kind, *numbers)
 
 
@@ -621,9 +622,9 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
 
 
 def _write_orthogonal(array: NDArray[Any], gain: float, key: int, *, dtype: DType) -> None:
-    matrix = array.reshape(len(array), -1)
-    fill_orthogonal(matrix, key, gain, dtype=dtype.name)
-    if not np.may_share_memory(matrix, array):  # strides that no reshape can keep
+    matrix = array if array.ndim == 2 else array.reshape(len(array), -1)
+    fill_orthogonal(matrix, key, gain, dtype=dtype)
+    if matrix is not array and not np.may_share_memory(matrix, array):  # strides no reshape keeps
         array[...] = matrix.reshape(array.shape)
 
 

@@ -21,12 +21,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fastinit.sampling import Distribution, Normal, TruncatedNormal, Uniform, fill
-from fastinit.torch import init
-from fastinit.torch.tensors import Write, copy_into, memory_of, row_of
+from fastinit.sampling import (
+    Distribution,
+    Draw,
+    Normal,
+    TruncatedNormal,
+    Uniform,
+    draw_of,
+    fill,
+    fill_many,
+)
+from fastinit.torch.tensors import Write, copy_into, memory_of, row_of, thread
 
 __all__ = ["Recorder", "Step", "first_users", "needed", "run", "storage_of", "uses"]
 
@@ -101,6 +110,13 @@ class Step:
                 torch.default_generator.set_state(state)
         for output, value in zip(self.outputs, _flat(result), strict=False):
             output.copy_(value)
+
+    def ready(self) -> tuple[NDArray[Any], Draw, int] | None:
+        """Return what `fill_many` takes, if that is all there is to do."""
+        if self.func is not None or self.write is not fill or not self.target.is_cpu:
+            return None
+        row, array = row_of(self.target), memory_of(self.target)
+        return None if row is None or array is None else (array, draw_of(self.what, row), self.key)
 
     def _draw(self) -> None:
         row = row_of(self.target)
@@ -256,10 +272,13 @@ class Recorder(TorchDispatchMode):
             return False
         with unrecorded():
             target = tensor.detach()
-            self._wrote(target, garbage=False)
             if target.numel():
-                self._store(target).pending = True
-                whole = _whole(target)
+                store, whole = self._store(target), _whole(target)
+                store.pending = True
+                if whole:
+                    store.filled, store.parts = True, []
+                elif not store.filled:
+                    store.parts.append(target.detach())
                 self.tape.append(
                     Step((), (target,), overwrites=whole, random=True, what=what, write=write)
                 )
@@ -403,9 +422,6 @@ class Recorder(TorchDispatchMode):
     def recording(self) -> Iterator[None]:
         """Record what this thread does: by PyTorch's operations, and by fastinit's own draws."""
 
-        def draw(tensor: Tensor, what: Any, generator: Any = None, write: Write = fill) -> bool:
-            return what is not None and self.draw(tensor, what, write)
-
         def read_first(method: Callable[..., Any]) -> Callable[..., Any]:
             def call(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
                 self.read(tensor)
@@ -414,7 +430,8 @@ class Recorder(TorchDispatchMode):
             return call
 
         with ExitStack() as stack:
-            stack.enter_context(replaced(init, "draw", draw))
+            stack.callback(setattr, thread, "later", thread.later)
+            thread.later = self.draw
             for name in ("numpy", "tolist"):  # values leave PyTorch there without an operation
                 method = read_first(getattr(Tensor, name))
                 stack.enter_context(replaced(Tensor, name, method))
@@ -445,11 +462,22 @@ def replaced(owner: Any, name: str, function: Callable[..., Any]) -> Iterator[No
 
 
 def run(steps: list[Step]) -> None:
-    """Run steps in order, and let go of each when it is done."""
+    """Run steps, and let go of each when it is done: in order, but draws in a row in one pass."""
     steps.reverse()
     with unrecorded(), torch.no_grad():
         while steps:
-            steps.pop().run()
+            draws: list[tuple[NDArray[Any], Draw, int]] = []
+            written: set[int] = set()
+            while steps and written.isdisjoint(steps[-1].writes):
+                draw = steps[-1].ready()
+                if draw is None:
+                    break
+                draws.append(draw)
+                written.update(steps.pop().writes)
+            if draws:
+                fill_many(draws)
+            else:
+                steps.pop().run()
 
 
 def storage_of(tensor: Tensor) -> int:

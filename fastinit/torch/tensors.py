@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.graph import increment_version
 
-from fastinit.sampling import Distribution, fill
+from fastinit.errors import ArgumentTypeError
+from fastinit.sampling import draw_of, fill, fill_whole
 from fastinit.sampling.dtypes import COMPLEX, FLOATS, DType, find
 
 __all__ = ["DTYPES", "Write", "copy_into", "draw", "memory_of", "plain", "row_of", "word"]
@@ -31,14 +32,28 @@ PLAIN = (Tensor, torch.nn.Parameter, getattr(torch.nn, "Buffer", torch.nn.Parame
 
 
 class _Thread(threading.local):
-    """What each thread has of its own: where it draws words from, and into what."""
+    """What each thread has of its own.
+
+    What draws a word; where words come from instead; and, while it builds a model whose draws wait,
+    what takes them down.
+    """
 
     def __init__(self) -> None:
         array = np.zeros((), np.int64)
         with torch.inference_mode(False):  # else it could not be written to outside that mode
-            self.draw = torch.from_numpy(array).random_
-        self.drawn = array.item
+            random_ = torch.from_numpy(array).random_
+        item = array.item
+
+        def drawn(generator: torch.Generator | None = None) -> int:
+            if generator is None:
+                random_()
+            else:
+                random_(generator=generator)
+            return item()
+
+        self.drawn = drawn
         self.words: Iterator[int] | None = None
+        self.later: Callable[[Tensor, Any, Write], bool] | None = None
 
 
 thread = _Thread()
@@ -61,13 +76,11 @@ def word(generator: torch.Generator | None = None) -> int:
     if generator is None:
         if thread.words is not None:
             return next(thread.words)
-        thread.draw()
         return thread.drawn()
     if isinstance(generator, torch.Generator) and generator.device.type != "cpu":
         one = torch.empty((), dtype=torch.int64, device=generator.device)
         return int(one.random_(generator=generator))
-    thread.draw(generator=generator)
-    return thread.drawn()
+    return thread.drawn(generator)
 
 
 def plain(tensor: Tensor) -> bool:
@@ -95,10 +108,6 @@ def memory_of(tensor: Tensor) -> NDArray[Any] | None:
     """
     if tensor.is_inference() and not torch.is_inference_mode_enabled():
         return None
-    if not tensor.is_contiguous() and any(
-        step == 0 and size > 1 for size, step in zip(tensor.shape, tensor.stride(), strict=True)
-    ):
-        return None
     try:
         if tensor.requires_grad:
             tensor = tensor.data
@@ -106,6 +115,10 @@ def memory_of(tensor: Tensor) -> NDArray[Any] | None:
             tensor = tensor.view(torch.uint16)
         array: NDArray[Any] = tensor.numpy()
     except (RuntimeError, TypeError):
+        return None
+    if not array.flags.c_contiguous and any(
+        step == 0 and size > 1 for size, step in zip(array.shape, array.strides, strict=True)
+    ):
         return None
     return array
 
@@ -138,26 +151,38 @@ def draw(
     Returns
     -------
     bool
-        Whether the tensor was filled. If not, nothing of it has changed.
+        Whether the tensor was filled, or will be where ``thread.later`` takes draws down. If not,
+        nothing of it has changed.
 
     Raises
     ------
     ArgumentError
         If the tensor's dtype cannot hold the law's parameters.
     """
+    if thread.later is not None:
+        return thread.later(tensor, what, write)
     if type(tensor) not in PLAIN:
         return False
     row = DTYPES.get(tensor.dtype)
-    if row is None or (isinstance(what, Distribution) and row.name not in what.dtypes):
+    if row is None:
         return False
+    ready = None
+    if write is fill:
+        try:
+            ready = draw_of(what, row)
+        except ArgumentTypeError:  # a dtype that the law does not have
+            return False
     if not tensor.is_cpu:
         return _draw_elsewhere(tensor, what, generator, write, row)
     array = memory_of(tensor)
     if array is None:
         return False
     if array.size:
-        write(array, what, word(generator), dtype=row)
-        increment_version(tensor)
+        if ready is not None:
+            fill_whole(array, ready, word(generator))
+        else:
+            write(array, what, word(generator), dtype=row)
+        increment_version((tensor,))
     return True
 
 

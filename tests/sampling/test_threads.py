@@ -198,7 +198,7 @@ def test_drawing_while_the_interpreter_exits(before):
 def test_the_interpreter_exits_while_a_thread_draws(daemon):
     code = (
         "def keep_drawing():\n"
-        "    for _ in range(10):\n"
+        f"    for _ in range({1000 if daemon else 10}):\n"
         "        fastinit.uniform(10**7, seed=0)\n"
         "    print('drew')\n"
         f"threading.Thread(target=keep_drawing, daemon={daemon}).start()\n"

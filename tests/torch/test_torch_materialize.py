@@ -194,10 +194,26 @@ def test_threads_do_not_matter():
         fastinit.set_num_threads(before)
 
 
+def test_draws_over_one_another_keep_their_order():
+    def build():
+        w = nn.Parameter(torch.empty(200_000))
+        with torch.no_grad():  # the second is cut into pieces, which one pass makes first
+            w[:100].fill_(0.0).uniform_(1.0, 2.0)
+            w[50:].uniform_(3.0, 4.0)
+            w[150:200].uniform_(5.0, 6.0)
+        return nn.ParameterList([w])
+
+    (w,) = materialize(build, 0)
+    for part, low in ((w[:50], 1), (w[50:150], 3), (w[150:200], 5), (w[200:], 3)):
+        assert low <= part.min() <= part.max() <= low + 1
+
+
 def test_what_is_overwritten_is_never_drawn(monkeypatch):
     ran = []
-    run = recording.Step.run
-    monkeypatch.setattr(recording.Step, "run", lambda step: (ran.append(step), run(step))[1])
+    run = recording.run
+    noting = lambda steps: (ran.extend(steps), run(steps))  # noqa: E731
+    monkeypatch.setattr(materializing, "run", noting)
+    monkeypatch.setattr(recording, "run", noting)
     model = materialize(GPT, 0)
     matrices = {id(p) for p in model.parameters() if p.ndim > 1}
     assert len([step for step in ran if step.random]) == len(matrices)
@@ -414,6 +430,7 @@ def test_everything_is_as_before_after_an_exception():
     assert "numpy" not in vars(torch.Tensor)
     torch.manual_seed(0)
     assert torch.randn(1).item() == pytest.approx(1.5409961)
+    assert fastinit.torch.normal_(torch.zeros(3)).all()
 
 
 def test_other_threads_draw_for_themselves():
@@ -422,6 +439,7 @@ def test_other_threads_draw_for_themselves():
     def other():
         torch.manual_seed(0)
         seen["values"] = torch.empty(3).normal_(generator=torch.Generator().manual_seed(0)).tolist()
+        seen["ours"] = fastinit.torch.normal_(torch.zeros(3))
 
     def build():
         thread = threading.Thread(target=other)
@@ -432,6 +450,7 @@ def test_other_threads_draw_for_themselves():
     materialize(build, 0)
     expected = torch.empty(3).normal_(generator=torch.Generator().manual_seed(0)).tolist()
     assert seen["values"] == expected
+    assert seen["ours"].all()
 
 
 def test_memory_is_let_go():
