@@ -1,8 +1,9 @@
 """Initial weights for neural networks at memory speed, the same bits everywhere.
 
-`import fastinit` loads NumPy and nothing heavier. The compiled kernels (`fastinit.kernels`), the
-networks (`fastinit.nn`), the lab (`fastinit.lab`) and the adapters (`fastinit.torch`,
-`fastinit.keras`, `fastinit.jax`) load when they are first used.
+`import fastinit` loads NumPy and nothing heavier. The rest of the catalogue (`fastinit.structured`,
+`fastinit.depth`), the compiled kernels (`fastinit.kernels`), the networks (`fastinit.nn`), the lab
+(`fastinit.lab`) and the adapters (`fastinit.torch`, `fastinit.keras`, `fastinit.jax`) load when
+they are first used.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fastinit.config import show_config
-from fastinit.depth import siren_uniform, small_init
 from fastinit.draws import bits, permutation, perturb
 from fastinit.fans import compute_fans
 from fastinit.gains import gain
@@ -40,23 +40,24 @@ from fastinit.keys import Key, key
 from fastinit.recipes import Mixed
 from fastinit.registry import get, names, register
 from fastinit.sampling.threads import get_num_threads, set_num_threads
-from fastinit.structured import (
-    bilinear,
-    convolution_orthogonal,
-    delta_orthogonal,
-    dirac,
-    eye,
-    hadamard,
-    identity,
-    lstm_forget_bias,
-    orthogonal,
-    sparse,
-    stft,
-)
 from fastinit.trees import initialize
 
 if TYPE_CHECKING:
     from fastinit import kernels, lab, nn
+    from fastinit.depth import siren_uniform, small_init
+    from fastinit.structured import (
+        bilinear,
+        convolution_orthogonal,
+        delta_orthogonal,
+        dirac,
+        eye,
+        hadamard,
+        identity,
+        lstm_forget_bias,
+        orthogonal,
+        sparse,
+        stft,
+    )
 
 __version__ = "0.1.0"
 
@@ -115,7 +116,13 @@ __all__ = [
 ]
 
 
+MODULES = ("depth", "jax", "keras", "kernels", "lab", "meanfield", "nn", "structured", "torch")
+
+
 def __getattr__(name: str) -> Any:
-    if name in ("jax", "keras", "kernels", "lab", "meanfield", "nn", "torch"):
+    if name in MODULES:
         return import_module(f"fastinit.{name}")
+    if name in __all__:  # what else the catalogue has
+        home = "depth" if name in ("siren_uniform", "small_init") else "structured"
+        return getattr(import_module(f"fastinit.{home}"), name)
     raise AttributeError(f"module 'fastinit' has no attribute {name!r}")

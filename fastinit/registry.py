@@ -5,14 +5,10 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any, TypeAlias, TypeVar, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fastinit.depth import DEPTH
 from fastinit.errors import ArgumentError, ArgumentTypeError, unknown_name
 from fastinit.fans import Axes, Fans
 from fastinit.initializers import (
@@ -25,10 +21,7 @@ from fastinit.initializers import (
     VarianceScaling,
     named_scaling,
 )
-from fastinit.keys import Key
 from fastinit.sampling import Constant, Distribution
-from fastinit.sampling.dtypes import DType
-from fastinit.structured import STRUCTURED, Places, Structured, slice_of
 
 __all__ = ["ALIASES", "InitializerLike", "get", "names", "register"]
 
@@ -43,24 +36,6 @@ ALIASES = {
     "xavier_normal": "glorot_normal",
     "xavier_uniform": "glorot_uniform",
 }
-
-
-@dataclass(frozen=True, repr=False)
-class FunctionInitializer(Structured):
-    """A user's function ``f(shape, *, seed, dtype)`` as an initializer."""
-
-    function: Callable[..., Any]
-
-    def _fill(
-        self, out: NDArray[Any], shape: tuple[int, ...], places: Places, key: int, dtype: DType
-    ) -> None:
-        values = np.asarray(self.function(shape, seed=Key(key), dtype=dtype.array))
-        if values.shape != shape:
-            raise ArgumentError(f"{self!r} returned shape {values.shape}, expected {shape}")
-        out[...] = dtype.stored(values[tuple(map(slice_of, places))])
-
-    def __repr__(self) -> str:
-        return getattr(self.function, "__qualname__", repr(self.function))
 
 
 def _elementwise(law: Callable[..., Distribution]) -> Factory:
@@ -97,9 +72,16 @@ _factories: dict[str, Factory] = {
     **{name: _elementwise(law) for name, law in ELEMENTWISE.items()},
     "variance_scaling": _variance_scaling,
     **{name: partial(named_scaling, name) for name in NAMED_SCALINGS},
-    **STRUCTURED,
-    **DEPTH,
 }
+# What else the catalogue has takes as long to load as all the rest, and most never ask for it.
+LATER = {"fastinit.depth": "DEPTH", "fastinit.structured": "STRUCTURED"}
+
+
+def _all_factories() -> dict[str, Factory]:
+    for module, table in LATER.items():
+        for name, factory in getattr(import_module(module), table).items():
+            _factories.setdefault(name, factory)
+    return _factories
 
 
 def names() -> list[str]:
@@ -115,7 +97,7 @@ def names() -> list[str]:
     >>> "he_normal" in fastinit.names()
     True
     """
-    return sorted(_factories)
+    return sorted(_all_factories())
 
 
 def get(spec: InitializerLike, **params: Any) -> Initializer:
@@ -154,7 +136,7 @@ def get(spec: InitializerLike, **params: Any) -> Initializer:
     if isinstance(spec, str):
         name, args, written = _parse(spec)
         name = ALIASES.get(name, name)
-        if name not in _factories:
+        if name not in _factories and name not in _all_factories():
             raise unknown_name("initializer", name, [*_factories, *ALIASES])
         return _make(name, _factories[name], args, {**written, **params})
     if isinstance(spec, type) and issubclass(spec, Initializer):
@@ -164,6 +146,8 @@ def get(spec: InitializerLike, **params: Any) -> Initializer:
     if isinstance(spec, Initializer):
         return spec
     if callable(spec):
+        from fastinit.structured import FunctionInitializer
+
         return FunctionInitializer(spec)
     raise ArgumentTypeError(f"an initializer is a name, an Initializer or a function, got {spec!r}")
 
@@ -206,7 +190,7 @@ def register(name: str, initializer: Any = None) -> Any:
         return lambda given: register(name, given)
     if not (isinstance(name, str) and name.isidentifier()):
         raise ArgumentError(f"a name must be a Python identifier, got {name!r}")
-    if name in _factories or name in ALIASES:
+    if name in _all_factories() or name in ALIASES:
         raise ArgumentError(f"the name {name!r} is taken")
     if isinstance(initializer, type) and issubclass(initializer, Initializer):
         _factories[name] = initializer

@@ -647,6 +647,24 @@ def _count(name: str, value: Any) -> int:
     return number
 
 
+@dataclass(frozen=True, repr=False)
+class FunctionInitializer(Structured):
+    """A user's function ``f(shape, *, seed, dtype)`` as an initializer."""
+
+    function: Callable[..., Any]
+
+    def _fill(
+        self, out: NDArray[Any], shape: tuple[int, ...], places: Places, key: int, dtype: DType
+    ) -> None:
+        values = np.asarray(self.function(shape, seed=Key(key), dtype=dtype.array))
+        if values.shape != shape:
+            raise ArgumentError(f"{self!r} returned shape {values.shape}, expected {shape}")
+        out[...] = dtype.stored(values[tuple(map(slice_of, places))])
+
+    def __repr__(self) -> str:
+        return getattr(self.function, "__qualname__", repr(self.function))
+
+
 STRUCTURED: dict[str, type[Structured]] = {
     kind.name: kind
     for kind in (

@@ -107,6 +107,8 @@ def test_the_catalogue_needs_no_numba_until_it_draws():
 def test_parts_load_when_they_are_used():
     run(
         "import fastinit, sys\n"
+        "assert not {'fastinit.structured', 'fastinit.depth'} & set(sys.modules)\n"
+        "assert fastinit.get('sparse') and fastinit.small_init\n"
         "fastinit.nn.Sequential\n"
         "assert 'fastinit.nn' in sys.modules and 'fastinit.lab' not in sys.modules\n"
     )
