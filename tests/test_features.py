@@ -1,6 +1,7 @@
 """docs/frameworks.md: its tables are complete, its names exist, and its examples run."""
 
 import importlib
+import json
 import re
 import sys
 from operator import attrgetter
@@ -66,6 +67,13 @@ def test_every_name_exists(name):
 
 def test_the_tables_are_those_of_the_tool():
     assert features.START + features.tables() + features.END in PAGE
+
+
+def test_the_speed_table_is_the_recorded_one(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    benchmark = importlib.import_module("frameworks")
+    results = json.loads(benchmark.RESULTS.read_text())
+    assert benchmark.START + benchmark.table(results) + benchmark.END in PAGE
 
 
 @pytest.mark.parametrize("section", re.findall(r"^## (.*)", PAGE, re.MULTILINE))
