@@ -80,6 +80,16 @@ def check(what: str, kind: str, bound: float, unit: str, figure: float) -> dict[
     return {"what": what, "target": f"{kind} {bound:g}{unit}", "figure": figure, "met": met}
 
 
+def checks_of(contest: Contest, ns: dict[str, float]) -> list[dict[str, Any]]:
+    """Return what became of a contest's targets, where the peer is there."""
+    figures = [(target, figure_of(target, ns)) for target in contest.targets]
+    return [
+        check(f"{contest.name} / {target.peer}", target.kind, target.bound, "x", figure)
+        for target, figure in figures
+        if figure is not None
+    ]
+
+
 def run(rows: Iterable[Contest], elements: int, rounds: int) -> tuple[list[Any], list[Any]]:
     """Measure and print every row; return the rows, and what became of their targets."""
     measured, checks = [], []
@@ -96,11 +106,7 @@ def run(rows: Iterable[Contest], elements: int, rounds: int) -> tuple[list[Any],
             share = f"{limit / t:.0%}" if bandwidth else ""
             print(f"  {name:42}{t:12.3f}{t / ours:7.2f}x{share:>14}")
         measured.append({"row": contest.name, "ns": ns, "bandwidth": bandwidth})
-        for target in contest.targets:
-            figure = figure_of(target, ns)
-            if figure is not None:
-                what = f"{contest.name} / {target.peer}"
-                checks.append(check(what, target.kind, target.bound, "x", figure))
+        checks += checks_of(contest, ns)
     return measured, checks
 
 

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from contests import Contest, Fills, faster, print_checks, processor, run, versions, within
+from contests import Contest, Fills, check, faster, print_checks, processor, run, versions, within
 
 import fastinit
 from fastinit.sampling import backend
@@ -173,8 +173,6 @@ def jax_contests() -> Iterator[Contest]:
 
 def of_models(measured: list[Any]) -> list[dict[str, Any]]:
     """Return the checks of whole models: plain construction over that with fastinit."""
-    from contests import check
-
     checks = []
     for row in measured:
         ns = row["ns"]

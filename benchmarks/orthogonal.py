@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from contests import Contest, Fills, check, faster, figure_of, measure, missing, print_checks
+from contests import Contest, Fills, checks_of, faster, measure, missing, print_checks
 
 import fastinit
 from fastinit.sampling import numba_reflect, orthogonal
@@ -118,11 +118,7 @@ def main() -> None:
             error = loss(makers[maker]())
             milliseconds = time * shape[0] / 1e6
             print(f"  {maker:28}{milliseconds:10.2f}{time / ns['fastinit']:7.2f}x{error:12.1e}")
-        for target in contest.targets:
-            figure = figure_of(target, ns)
-            if figure is not None:
-                what = f"{name} / {target.peer}"
-                checks.append(check(what, target.kind, target.bound, "x", figure))
+        checks += checks_of(contest, ns)
     print_checks(checks)
     if missing:
         print(f"\nleft out, not there: {', '.join(sorted(missing))}")

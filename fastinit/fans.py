@@ -33,6 +33,7 @@ __all__ = [
     "convolution_fans",
     "dense_fans",
     "embedding_fans",
+    "position_of",
 ]
 
 Shape: TypeAlias = "SupportsIndex | Sequence[SupportsIndex]"
@@ -91,7 +92,7 @@ def compute_fans(
     if len(sizes) < 2:
         raise ArgumentError(f"fan_in and fan_out need a shape of at least two axes, got {sizes}")
     groups = [
-        [_position(axis, sizes) for axis in as_axes(axes)]
+        [position_of(axis, sizes) for axis in as_axes(axes)]
         for axes in (in_axis, out_axis, batch_axis)
     ]
     named = [axis for group in groups for axis in group]
@@ -382,7 +383,8 @@ def _integers(value: Any, what: str) -> tuple[int, ...]:
         ) from None
 
 
-def _position(axis: int, sizes: tuple[int, ...]) -> int:
+def position_of(axis: int, sizes: tuple[int, ...]) -> int:
+    """Return where an axis stands in a shape, counted from 0, or say that it does not."""
     if not -len(sizes) <= axis < len(sizes):
         raise ArgumentError(f"axis {axis} does not exist in shape {sizes}")
     return axis % len(sizes)

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastinit.errors import ArgumentError, ArgumentTypeError, unknown_name
-from fastinit.fans import Shape, as_axes
+from fastinit.fans import Shape, as_axes, position_of
 from fastinit.initializers import Initializer, call_of, target_of
 from fastinit.keys import Key, Seed, key_bits
 from fastinit.sampling import Constant, Distribution, Normal, fill, threads
-from fastinit.sampling.distributions import as_finite, as_number, as_scale
+from fastinit.sampling.distributions import as_finite, as_number, as_scale, normalize
 from fastinit.sampling.dtypes import COMPLEX, FLOATS, DType, find
 from fastinit.sampling.exact import cosine, product
 from fastinit.sampling.orthogonal import fill_orthogonal
@@ -102,10 +102,6 @@ class Structured(Initializer):
     ) -> None:
         """Write the elements of a tensor of `shape` at `places` into `out`, of `dtype.storage`."""
 
-    def _normalize(self, **checks: Callable[[str, Any], Any]) -> None:
-        for name, check in checks.items():
-            object.__setattr__(self, name, check(name, getattr(self, name)))
-
     def __repr__(self) -> str:
         return call_of(self.name, self)
 
@@ -117,12 +113,6 @@ def _rank(shape: tuple[int, ...], *ranks: int, what: str) -> None:
         raise ArgumentError(f"{what} needs a shape of {listed} axes, got {shape}")
 
 
-def _fits(dtype: DType, **numbers: float) -> None:
-    for name, number in numbers.items():
-        if abs(number) > dtype.largest:
-            raise ArgumentError(f"{name}={number!r} does not fit {dtype.name}")
-
-
 def _axis(name: str, value: Any) -> int:
     axes = as_axes(value)
     if len(axes) != 1:
@@ -130,15 +120,9 @@ def _axis(name: str, value: Any) -> int:
     return axes[0]
 
 
-def _position(axis: int, shape: tuple[int, ...]) -> int:
-    if not -len(shape) <= axis < len(shape):
-        raise ArgumentError(f"axis {axis} does not exist in shape {shape}")
-    return axis % len(shape)
-
-
 def _channels(shape: tuple[int, ...], in_axis: int, out_axis: int) -> tuple[int, int]:
     """Return the axes of the inputs and the outputs, counted from the first."""
-    axes = _position(in_axis, shape), _position(out_axis, shape)
+    axes = position_of(in_axis, shape), position_of(out_axis, shape)
     if axes[0] == axes[1]:
         raise ArgumentError(
             f"an axis of shape {shape} is named twice: in_axis={in_axis}, out_axis={out_axis}"
@@ -220,11 +204,11 @@ class Identity(Structured):
     gain: float = 1.0
 
     def __post_init__(self) -> None:
-        self._normalize(gain=as_finite)
+        normalize(self, gain=as_finite)
 
     def _check(self, shape: tuple[int, ...], dtype: DType) -> None:
         _rank(shape, 2, what="an identity")
-        _fits(dtype, gain=self.gain)
+        dtype.check(gain=self.gain)
 
     def _fill(
         self, out: NDArray[Any], shape: tuple[int, ...], places: Places, key: int, dtype: DType
@@ -244,7 +228,7 @@ class Dirac(Structured):
     out_axis: int = -1
 
     def __post_init__(self) -> None:
-        self._normalize(groups=_count, in_axis=_axis, out_axis=_axis)
+        normalize(self, groups=_count, in_axis=_axis, out_axis=_axis)
 
     def _check(self, shape: tuple[int, ...], dtype: DType) -> None:
         _rank(shape, 3, 4, 5, what="a Dirac convolution")
@@ -277,12 +261,12 @@ class Hadamard(Structured):
     out_axis: int = -1
 
     def __post_init__(self) -> None:
-        self._normalize(gain=as_finite, in_axis=_axis, out_axis=_axis)
+        normalize(self, gain=as_finite, in_axis=_axis, out_axis=_axis)
 
     def _check(self, shape: tuple[int, ...], dtype: DType) -> None:
         _rank(shape, 2, 3, 4, 5, what="a ZerO initialization")
         _channels(shape, self.in_axis, self.out_axis)
-        _fits(dtype, gain=math.sqrt(2.0) * self.gain)
+        dtype.check(gain=math.sqrt(2.0) * self.gain)
 
     def _fill(
         self, out: NDArray[Any], shape: tuple[int, ...], places: Places, key: int, dtype: DType
@@ -324,18 +308,18 @@ class Orthogonal(Structured):
     column_axis: int = -1
 
     def __post_init__(self) -> None:
-        self._normalize(gain=as_finite, column_axis=_axis)
+        normalize(self, gain=as_finite, column_axis=_axis)
 
     def _check(self, shape: tuple[int, ...], dtype: DType) -> None:
         if len(shape) < 2:
             raise ArgumentError(f"an orthogonal tensor needs at least two axes, got shape {shape}")
-        _position(self.column_axis, shape)
-        _fits(dtype, gain=self.gain)
+        position_of(self.column_axis, shape)
+        dtype.check(gain=self.gain)
 
     def _fill(
         self, out: NDArray[Any], shape: tuple[int, ...], places: Places, key: int, dtype: DType
     ) -> None:
-        axis = _position(self.column_axis, shape)
+        axis = position_of(self.column_axis, shape)
         *rest, columns = (*shape[:axis], *shape[axis + 1 :], shape[axis])
         *others, column = (*places[:axis], *places[axis + 1 :], places[axis])
         # The other axes are flattened to one; of the first of them a slab is made.
@@ -365,11 +349,11 @@ class DeltaOrthogonal(Structured):
     out_axis: int = -1
 
     def __post_init__(self) -> None:
-        self._normalize(gain=as_finite, in_axis=_axis, out_axis=_axis)
+        normalize(self, gain=as_finite, in_axis=_axis, out_axis=_axis)
 
     def _check(self, shape: tuple[int, ...], dtype: DType) -> None:
         _check_orthogonal_convolution(shape, self.in_axis, self.out_axis)
-        _fits(dtype, gain=self.gain)
+        dtype.check(gain=self.gain)
 
     def _fill(
         self, out: NDArray[Any], shape: tuple[int, ...], places: Places, key: int, dtype: DType
@@ -405,11 +389,11 @@ class ConvolutionOrthogonal(Structured):
     out_axis: int = -1
 
     def __post_init__(self) -> None:
-        self._normalize(gain=as_finite, in_axis=_axis, out_axis=_axis)
+        normalize(self, gain=as_finite, in_axis=_axis, out_axis=_axis)
 
     def _check(self, shape: tuple[int, ...], dtype: DType) -> None:
         _check_orthogonal_convolution(shape, self.in_axis, self.out_axis)
-        _fits(dtype, gain=self.gain)
+        dtype.check(gain=self.gain)
 
     def _fill(
         self, out: NDArray[Any], shape: tuple[int, ...], places: Places, key: int, dtype: DType
@@ -452,15 +436,15 @@ class Sparse(Structured):
     axis: int = 0
 
     def __post_init__(self) -> None:
-        self._normalize(sparsity=as_number, std=as_scale, axis=_axis)
+        normalize(self, sparsity=as_number, std=as_scale, axis=_axis)
         if not 0.0 <= self.sparsity <= 1.0:
             raise ArgumentError(f"sparsity must be 0 to 1, got {self.sparsity!r}")
 
     def _check(self, shape: tuple[int, ...], dtype: DType) -> None:
         _rank(shape, 2, what="a sparse matrix")
-        if shape[_position(self.axis, shape)] >= 2**32:
+        if shape[position_of(self.axis, shape)] >= 2**32:
             raise ArgumentError(f"a sparse column has less than 2**32 elements, got shape {shape}")
-        _fits(dtype, std=self.std)
+        dtype.check(std=self.std)
 
     def _fill(
         self, out: NDArray[Any], shape: tuple[int, ...], places: Places, key: int, dtype: DType
@@ -469,7 +453,7 @@ class Sparse(Structured):
         start = sum(place.start * stride for place, stride in zip(places, strides, strict=True))
         steps = tuple(place.step * stride for place, stride in zip(places, strides, strict=True))
         fill(out, Normal(0.0, self.std), key, start, steps, dtype=dtype)
-        if _position(self.axis, shape) == 1:
+        if position_of(self.axis, shape) == 1:
             out, shape, places = out.T, shape[::-1], places[::-1]
         kept = shape[0] - math.ceil(self.sparsity * shape[0])
         thin(out, shape, places, kept, key_bits(Key(key), "choice"))
@@ -485,7 +469,7 @@ class Bilinear(Structured):
     out_axis: int = -1
 
     def __post_init__(self) -> None:
-        self._normalize(in_axis=_axis, out_axis=_axis)
+        normalize(self, in_axis=_axis, out_axis=_axis)
 
     def _check(self, shape: tuple[int, ...], dtype: DType) -> None:
         _rank(shape, 3, 4, 5, what="a bilinear upsampling")
@@ -541,7 +525,7 @@ class STFT(Structured):
         if isinstance(self.window, str):
             _window(self.window, 1, self.periodic)
         elif self.window is not None:
-            self._normalize(window=_numbers)
+            normalize(self, window=_numbers)
 
     def _check(self, shape: tuple[int, ...], dtype: DType) -> None:
         if len(shape) != 3 or shape[1] != 1 or shape[2] == 1:
@@ -617,7 +601,7 @@ class LSTMForgetBias(Structured):
     gates: str = "ifco"
 
     def __post_init__(self) -> None:
-        self._normalize(value=as_finite)
+        normalize(self, value=as_finite)
         if not isinstance(self.gates, str):
             raise ArgumentTypeError(f"gates must be a string, got {self.gates!r}")
         if self.gates.count("f") != 1:
@@ -630,7 +614,7 @@ class LSTMForgetBias(Structured):
                 f"a bias of {len(self.gates)} gates has a multiple of {len(self.gates)} elements, "
                 f"got shape {shape}"
             )
-        _fits(dtype, value=self.value)
+        dtype.check(value=self.value)
 
     def _fill(
         self, out: NDArray[Any], shape: tuple[int, ...], places: Places, key: int, dtype: DType

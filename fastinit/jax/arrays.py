@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -20,10 +19,9 @@ from fastinit.jax import custom_call
 from fastinit.jax.draws import Draw, key_of
 from fastinit.keys import Key
 from fastinit.sampling.dtypes import COMPLEX, FLOATS
+from fastinit.sampling.memory import aligned
 
 __all__ = ["as_dtype", "draw", "is_key", "make", "words_of"]
-
-ALIGNMENT = 64  # JAX takes an aligned NumPy array as it is, and copies any other
 
 
 def as_dtype(dtype: Any) -> np.dtype[Any]:
@@ -102,7 +100,7 @@ def make(what: Draw, key: Key, sharding: Any) -> jax.Array:
             shape = tuple(
                 len(range(*one.indices(size))) for one, size in zip(index, what.shape, strict=True)
             )
-        out = _aligned(shape, what.dtype)
+        out = aligned(shape, what.dtype)
         what.fill(out, key, index)
         return out
 
@@ -122,14 +120,6 @@ def _once(part: Callable[[Any], NDArray[Any]]) -> Callable[[Any], NDArray[Any]]:
         return made[place]
 
     return get
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return new memory that JAX can own: nothing here writes to it once it is filled."""
-    size = math.prod(shape) * dtype.itemsize
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    first = -memory.ctypes.data % ALIGNMENT
-    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 @partial(jax.jit, static_argnums=0, inline=True)

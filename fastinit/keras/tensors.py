@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from fastinit.initializers import Initializer
 from fastinit.keys import Key
 from fastinit.keys import key as make_key
+from fastinit.sampling.memory import aligned
 
 __all__ = ["draw", "key_of"]
 
-# JAX takes over memory that begins at a multiple of this, and copies any other; the copy is the
-# quicker way up to so many bytes.
-ALIGNMENT, COPIED = 64, 2**16
+# Up to so many bytes it is quicker to let JAX copy an array than to have it take it over.
+COPIED = 2**16
 ONE = np.float32(1.0)
 
 
@@ -89,14 +89,7 @@ def _draw_jax(
     size = math.prod(shape) * dtype.itemsize
     if size <= COPIED:
         return jax.numpy.asarray(values(words))
-    return jax.device_put(values(words, out=_aligned(size).view(dtype).reshape(shape)))
-
-
-def _aligned(size: int) -> NDArray[np.uint8]:
-    """Return so many uninitialized bytes that JAX can take over."""
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    first = -memory.ctypes.data % ALIGNMENT
-    return memory[first : first + size]
+    return jax.device_put(values(words, out=aligned(shape, dtype)))
 
 
 def _concrete(sharding: Any) -> Any:

@@ -124,8 +124,6 @@ def fill(
         raise ArgumentError(f"start must be 0 to 2**63 - 1, got {start}")
     if strides is not None and strides == contiguous_strides(out.shape):
         strides = None
-    if scale is not None and abs(scale) > row.largest:
-        raise ArgumentError(f"scale={scale!r} does not fit {row.name}")
     if scale is None:
         ready = draw_of(distribution, row)
         if strides is None and not start:
@@ -134,6 +132,7 @@ def fill(
         _, kernel, parameters = ready
         arguments: tuple[Any, ...] = (parameters,)
     else:
+        row.check(scale=scale)
         _, kernel, parameters = _plan(distribution, row, True)
         arguments = (parameters, row.compute.type(scale))
     if kernel is None:

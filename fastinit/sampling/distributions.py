@@ -59,6 +59,12 @@ def as_scale(name: str, value: Any) -> float:
     return number
 
 
+def normalize(instance: Any, **checks: Callable[[str, Any], Any]) -> None:
+    """Replace fields of a frozen dataclass by what their checks make of them."""
+    for name, check in checks.items():
+        object.__setattr__(instance, name, check(name, getattr(instance, name)))
+
+
 @dataclass(frozen=True)
 class Distribution:
     """A law for one element; its subclasses say with which numbers.
@@ -76,10 +82,6 @@ class Distribution:
     def _plan(self, dtype: DType) -> Plan:
         raise NotImplementedError
 
-    def _normalize(self, **checks: Callable[[str, Any], float]) -> None:
-        for name, check in checks.items():
-            object.__setattr__(self, name, check(name, getattr(self, name)))
-
 
 @dataclass(frozen=True)
 class Constant(Distribution):
@@ -88,7 +90,7 @@ class Constant(Distribution):
     value: float = 0.0
 
     def __post_init__(self) -> None:
-        self._normalize(value=as_number)
+        normalize(self, value=as_number)
 
     def _plan(self, dtype: DType) -> Plan:
         if math.isfinite(self.value):
@@ -105,7 +107,7 @@ class Uniform(Distribution):
     high: float = 0.05
 
     def __post_init__(self) -> None:
-        self._normalize(low=as_finite, high=as_finite)
+        normalize(self, low=as_finite, high=as_finite)
         if self.low > self.high:
             raise ArgumentError(
                 f"low must not exceed high, got low={self.low!r}, high={self.high!r}"
@@ -145,7 +147,7 @@ class Normal(Distribution):
     std: float = 0.05
 
     def __post_init__(self) -> None:
-        self._normalize(mean=as_finite, std=as_scale)
+        normalize(self, mean=as_finite, std=as_scale)
 
     def _plan(self, dtype: DType) -> Plan:
         numbers = _cast(dtype, mean=self.mean, std=self.std)
@@ -169,7 +171,7 @@ class TruncatedNormal(Distribution):
     absolute: bool = False
 
     def __post_init__(self) -> None:
-        self._normalize(mean=as_finite, std=as_scale, lower=as_number, upper=as_number)
+        normalize(self, mean=as_finite, std=as_scale, lower=as_number, upper=as_number)
         if not isinstance(self.absolute, bool):
             raise ArgumentTypeError(f"absolute must be True or False, got {self.absolute!r}")
         bounds = f"lower={self.lower!r} and upper={self.upper!r}"
@@ -241,7 +243,7 @@ class Sign(Distribution):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        self._normalize(scale=as_scale)
+        normalize(self, scale=as_scale)
 
     def _plan(self, dtype: DType) -> Plan:
         return "sign", _cast(dtype, scale=self.scale)
@@ -274,9 +276,7 @@ class Permutation(Distribution):
 
 
 def _cast(dtype: DType, **numbers: float) -> tuple[Any, ...]:
-    for name, number in numbers.items():
-        if abs(number) > dtype.largest:
-            raise ArgumentError(f"{name}={number!r} does not fit {dtype.name}")
+    dtype.check(**numbers)
     return tuple(dtype.compute.type(number) for number in numbers.values())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fastinit.errors import ArgumentTypeError
+from fastinit.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["COMPLEX", "FLOATS", "DType", "find"]
 
@@ -45,6 +45,12 @@ class DType:
     def holds(self, dtype: np.dtype[Any]) -> bool:
         """Say whether an array of `dtype` can be filled: this one, or 16 bits that stand for it."""
         return dtype == self.storage or _row(dtype) is self
+
+    def check(self, **numbers: float) -> None:
+        """Say which of some finite parameters is too large to be held."""
+        for name, number in numbers.items():
+            if abs(number) > self.largest:
+                raise ArgumentError(f"{name}={number!r} does not fit {self.name}")
 
     def stored(self, values: Any) -> NDArray[Any]:
         """Return numbers as they stand in memory: rounded to `compute`, then to 16 bits."""

@@ -227,7 +227,7 @@ def test_memory_is_taken_over_and_left_alone(monkeypatch):
     from fastinit.jax import arrays
 
     made = []
-    aligned = arrays._aligned
+    aligned = arrays.aligned
 
     def spy(*args):
         made.append(aligned(*args).ctypes.data)
@@ -235,7 +235,7 @@ def test_memory_is_taken_over_and_left_alone(monkeypatch):
         made.append(memory.ctypes.data)
         return memory
 
-    monkeypatch.setattr(arrays, "_aligned", spy)
+    monkeypatch.setattr(arrays, "aligned", spy)
     init = ours.normal()
     drawn = [init(jax.random.key(seed), (300, 300)) for seed in range(3)]
     assert [array.unsafe_buffer_pointer() for array in drawn] == made[1::2]
