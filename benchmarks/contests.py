@@ -56,7 +56,8 @@ def measure(contest: Contest, elements: int, rounds: int) -> dict[str, float]:
     times: dict[str, list[float]] = {name: [] for name in fills}
     for turn in range(rounds + 1):
         for name, fill in fills.items():
-            time.sleep(0.005)  # until the threads of the one before have stopped spinning
+            getattr(fill, "start", lambda: None)()  # prepares a sample, where it needs that
+            rest()
             start = time.perf_counter()
             for _ in range(contest.repeats):
                 fill()
@@ -64,6 +65,15 @@ def measure(contest: Contest, elements: int, rounds: int) -> dict[str, float]:
                 times[name].append(time.perf_counter() - start)
     calls = size * contest.repeats
     return {name: statistics.median(t) / calls * 1e9 for name, t in times.items()}
+
+
+def rest() -> None:
+    """Wait until the threads of the one before have stopped spinning, OpenBLAS' after 0.1 s."""
+    for _ in range(100):
+        busy = time.process_time()
+        time.sleep(0.005)
+        if time.process_time() - busy < 0.001:
+            return
 
 
 def figure_of(target: Target, ns: dict[str, float]) -> float | None:

@@ -161,13 +161,17 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("how the networks are trained")
     group.add_argument("--epochs", type=int, metavar="N", help="(default: 20)")
     group.add_argument("--batch-size", type=int, metavar="N", help="(default: 32)")
-    group.add_argument("--optimizer", metavar="sgd|adam", help="(default: sgd)")
+    group.add_argument(
+        "--optimizer",
+        metavar="NAME",
+        help="sgd, adagrad, adam, adamw or rmsprop (default: sgd)",
+    )
     group.add_argument(
         "--lr",
         dest="learning_rate",
         type=float,
         metavar="RATE",
-        help="learning rate (default: 0.01 for sgd, 0.001 for adam)",
+        help="learning rate (default: 0.01 for sgd, 0.001 for the others)",
     )
     group.add_argument("--seeds", type=int, metavar="N", help="runs of each network (default: 3)")
     group.add_argument(

@@ -14,6 +14,7 @@ import pytest
 
 import fastinit
 from fastinit import cli, lab
+from fastinit.nn.optimizers import OPTIMIZERS
 
 QUICK = ["compare", "--init", "zeros,he_normal", "--activation", "relu", "--hidden", "16"]
 QUICK += ["--epochs", "2", "--seeds", "1", "--jobs", "1"]
@@ -110,7 +111,7 @@ def test_help_states_the_defaults(capsys):
     for name, option in [
         ("epochs", "--epochs N"),
         ("batch_size", "--batch-size N"),
-        ("optimizer", "--optimizer sgd|adam"),
+        ("optimizer", "--optimizer NAME sgd, adagrad, adam, adamw or rmsprop"),
         ("seeds", "--seeds N runs of each network"),
         ("goal", "test accuracy that counts as trained"),
         ("data", "a classification problem"),
@@ -122,8 +123,10 @@ def test_help_states_the_defaults(capsys):
     ]:
         values = ",".join(map(str, signature[name].default))
         assert f"{option} (default: {values})" in text
-    rates = {name: rate for name, (_, rate) in lab.runs.OPTIMIZERS.items()}
-    assert f"{rates['sgd']} for sgd, {rates['adam']} for adam" in text
+    rates = {name: kind().learning_rate for name, kind in OPTIMIZERS.items()}
+    assert f"{rates.pop('sgd')} for sgd, {rates['adam']} for the others" in text
+    assert set(rates.values()) == {rates["adam"]}
+    assert all(name in text for name in rates)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +143,7 @@ def test_help_states_the_defaults(capsys):
         (["--lr", "nan"], "learning_rate must be above 0"),
         (["--lr", "-1"], "learning_rate must be above 0"),
         (["--goal", "90"], "goal must be above 0 and below 1, got 90.0"),
-        (["--optimizer", "adm"], "unknown optimizer 'adm'; did you mean 'adam'"),
+        (["--optimizer", "adm"], "unknown optimizer 'adm'; did you mean 'adam"),
         (["--data", "none.csv"], "no data file 'none.csv'"),
         (["--bogus"], "unrecognized arguments: --bogus"),
     ],

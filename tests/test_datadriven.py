@@ -28,7 +28,7 @@ def stds(net):
 def gradient_norms(net):
     """Return the norms of the gradients in the hidden layers' kernels, which have one shape."""
     labels = np.arange(len(X)) % 10
-    return [np.linalg.norm(kernel) for kernel, _ in net.gradients(X, labels)[1:-1]]
+    return [np.linalg.norm(layer["kernel"]) for layer in net.gradients(X, labels)[1:-1]]
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
@@ -140,6 +140,55 @@ def rates(net):
 
 def test_rates_of_a_network_that_is_not_homogeneous_come_near():
     assert spread([r.rate for r in nn.data_dependent(network("tanh"), X)]) < 1.1
+
+
+def mixed(seed=0):
+    """Return a network with layers of other kinds between the dense ones."""
+    layers = [
+        nn.Dense(WIDTH, "linear", "normal(std=0.02)"),
+        nn.BatchNorm(),
+        nn.Activation("relu"),
+        nn.Dropout(0.5),
+        nn.Dense(WIDTH, "linear", "normal(std=0.02)", use_bias=False),
+        nn.LayerNorm(),
+        nn.Activation("tanh"),
+        nn.Dense(10),
+    ]
+    made = nn.Sequential(layers, seed=seed)
+    made.compile()
+    made.build(FEATURES)
+    return made
+
+
+def test_lsuv_passes_through_other_layers():
+    net = mixed()
+    records = nn.lsuv(net, X)
+    assert [r.name for r in records] == ["dense_0.kernel", "dense_4.kernel", "dense_7.kernel"]
+    passes = net.forward(X)
+    np.testing.assert_allclose([passes[i][0].std() for i in (0, 4, 7)], 1.0, atol=0.1)
+    assert all(r.converged for r in records)
+    assert net.layers[1].gamma.tolist() == [1.0] * WIDTH
+    assert not net.layers[1].moving_mean.any()
+
+
+def test_data_dependent_passes_through_other_layers():
+    net = mixed()
+    records = nn.data_dependent(net, X, rates=False)
+    passes = net.forward(X)
+    for i in (0, 7):  # the one between has no bias to center by
+        np.testing.assert_allclose(passes[i][0].mean(axis=0), 0.0, atol=0.01)
+        np.testing.assert_allclose(passes[i][0].std(axis=0), 1.0, atol=0.01)
+    assert all(r.rate is None for r in records)
+    assert all(r.rate > 0 for r in nn.data_dependent(mixed(), X))
+
+
+def test_networks_of_sequences():
+    x = np.random.default_rng(0).normal(1.0, 3.0, (100, 5, 4))
+    net = nn.Sequential([nn.Dense(8, "relu"), nn.LSTM(6), nn.Dense(2)], seed=0)
+    records = nn.lsuv(net, x)
+    assert [r.name for r in records] == ["dense_0.kernel", "dense_2.kernel"]
+    passes = net.forward(x)
+    np.testing.assert_allclose([passes[i][0].std() for i in (0, 2)], 1.0, atol=0.1)
 
 
 @pytest.mark.parametrize("call", [nn.lsuv, nn.data_dependent])

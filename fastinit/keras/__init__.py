@@ -17,6 +17,7 @@ except ModuleNotFoundError as error:
         "fastinit.keras needs Keras: pip install 'fastinit[keras]'", name="keras"
     ) from error
 
+from fastinit.keras.bridge import from_keras, gelu_tanh, to_keras
 from fastinit.keras.datadriven import data_dependent, lsuv
 from fastinit.keras.initializers import (
     NAMES,
@@ -84,6 +85,8 @@ __all__ = [
     "constant",
     "data_dependent",
     "deserialize",
+    "from_keras",
+    "gelu_tanh",
     "get",
     "glorot_normal",
     "glorot_uniform",
@@ -100,6 +103,7 @@ __all__ = [
     "random_uniform",
     "serialize",
     "stft",
+    "to_keras",
     "truncated_normal",
     "variance_scaling",
     "zeros",

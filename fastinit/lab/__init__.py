@@ -15,7 +15,7 @@ from importlib.util import find_spec
 
 if _missing := [
     name
-    for name in ("jinja2", "joblib", "matplotlib", "pandas", "rich", "sklearn", "threadpoolctl")
+    for name in ("jinja2", "joblib", "matplotlib", "pandas", "rich", "sklearn")
     if find_spec(name) is None
 ]:
     raise ModuleNotFoundError(

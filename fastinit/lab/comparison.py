@@ -211,11 +211,11 @@ def compare(
         Passes over the train rows, at least 1.
     batch_size : int, default 32
         Rows a step, at least 1.
-    optimizer : {"sgd", "adam"}, default "sgd"
-        Plain gradient descent shows what an initializer does; Adam rescales each weight's
-        gradient and hides part of it.
+    optimizer : {"sgd", "adagrad", "adam", "adamw", "rmsprop"}, default "sgd"
+        Plain gradient descent shows what an initializer does; the others rescale each weight's
+        gradient and hide part of it.
     learning_rate : float, optional
-        Above 0; by default 0.01 for SGD and 0.001 for Adam.
+        Above 0; by default 0.01 for "sgd" and 0.001 for the others.
     seeds : int, default 3
         Runs of each network, with the seeds ``0 .. seeds - 1``.
     goal : float, default 0.9

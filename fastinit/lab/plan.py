@@ -14,7 +14,9 @@ import fastinit
 from fastinit import nn
 from fastinit.errors import ArgumentError, ArgumentTypeError, unknown_name
 from fastinit.lab.data import Dataset, load_data
-from fastinit.lab.runs import OPTIMIZERS, Run, Task, Training, train
+from fastinit.lab.runs import Run, Task, Training, train
+from fastinit.nn.optimizers import OPTIMIZERS
+from fastinit.sampling.threads import get_num_threads, set_num_threads
 
 __all__ = [
     "DEFAULT_ACTIVATIONS",
@@ -79,8 +81,18 @@ class Plan:
         with joblib.parallel_config("loky", inner_max_num_threads=1, max_nbytes=None):
             pool = joblib.Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")
             yield from pool(
-                joblib.delayed(train)(task, self.data, self.training) for task in self.tasks
+                joblib.delayed(_train_alone)(task, self.data, self.training) for task in self.tasks
             )
+
+
+def _train_alone(task: Task, data: Dataset, training: Training) -> Run:
+    """Train on one thread: the other cores have networks of their own."""
+    threads = get_num_threads()
+    set_num_threads(1)
+    try:
+        return train(task, data, training)
+    finally:
+        set_num_threads(threads)
 
 
 def make_plan(
@@ -119,7 +131,7 @@ learning_rate, seeds, goal
     networks = _unique("hidden", _architectures(hidden), lambda units: (units, units))
     if optimizer not in OPTIMIZERS:
         raise unknown_name("optimizer", optimizer, OPTIMIZERS)
-    rate = OPTIMIZERS[optimizer][1] if learning_rate is None else learning_rate
+    rate = OPTIMIZERS[optimizer]().learning_rate if learning_rate is None else learning_rate
     training = Training(
         epochs=as_count("epochs", epochs),
         batch_size=as_count("batch_size", batch_size),

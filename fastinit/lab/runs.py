@@ -6,19 +6,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from fastinit import nn
 from fastinit.lab import figures, rules
 from fastinit.lab.data import Dataset
+from fastinit.nn.optimizers import OPTIMIZERS
 
-__all__ = ["OPTIMIZERS", "PROBE_ROWS", "Run", "Task", "Training", "train"]
-
-OPTIMIZERS: dict[str, tuple[Any, float]] = {"sgd": (nn.SGD, 0.01), "adam": (nn.Adam, 0.001)}
-"""Name -> optimizer class and the learning rate that it gets if none is given."""
+__all__ = ["PROBE_ROWS", "Run", "Task", "Training", "train"]
 
 PROBE_ROWS = 256
 """Spread, gradients and idle units are measured on this many rows, evenly spaced in the train
@@ -33,7 +30,7 @@ class Training:
     ----------
     epochs, batch_size : int
     optimizer : str
-        A key of :data:`OPTIMIZERS`.
+        A key of :data:`fastinit.nn.optimizers.OPTIMIZERS`.
     learning_rate : float
     goal : float
         The test accuracy that counts as trained.
@@ -183,8 +180,7 @@ class _Watch(nn.Callback):
 def train(task: Task, data: Dataset, training: Training) -> Run:
     """Train one network and measure it.
 
-    The result depends on the arguments alone: BLAS is held to one thread, since the order of its
-    additions changes with their number.
+    The result depends on the arguments alone, not on the number of threads.
 
     Parameters
     ----------
@@ -199,25 +195,24 @@ def train(task: Task, data: Dataset, training: Training) -> Run:
     -------
     Run
     """
-    with threadpool_limits(limits=1):
-        model = _network(task, data, training)
-        rows = np.linspace(0, len(data.x_train) - 1, PROBE_ROWS).round().astype(np.intp)
-        rows = np.unique(rows)  # fewer train rows than probes
-        x, y = data.x_train[rows], data.y_train[rows]
-        layers = [x] + [a for _, a in model.forward(x)]
-        gradients = [kernel for kernel, _ in model.gradients(x, y)]
-        watch = _Watch(data)
-        watch.look(model)
-        model.fit(
-            data.x_train,
-            data.y_train,
-            epochs=training.epochs,
-            batch_size=training.batch_size,
-            verbose=0,
-            callbacks=[watch],
-        )
-        trained = [a for _, a in model.forward(x)]
-    hidden = model.layers[:-1]
+    model = _network(task, data, training)
+    rows = np.linspace(0, len(data.x_train) - 1, PROBE_ROWS).round().astype(np.intp)
+    rows = np.unique(rows)  # fewer train rows than probes
+    x, y = data.x_train[rows], data.y_train[rows]
+    layers = [x] + [a for _, a in model.forward(x)]
+    gradients = [layer["kernel"] for layer in model.gradients(x, y)]
+    watch = _Watch(data)
+    watch.look(model)
+    model.fit(
+        data.x_train,
+        data.y_train,
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        verbose=0,
+        callbacks=[watch],
+    )
+    trained = [a for _, a in model.forward(x)]
+    hidden = cast(list[nn.Dense], model.layers[:-1])
     return Run(
         activation=task.activation,
         hidden=task.hidden,
@@ -246,11 +241,10 @@ def _network(task: Task, data: Dataset, training: Training) -> nn.Sequential:
         + [dense(len(data.classes), "linear")],
         seed=task.seed,
     )
-    optimizer, _ = OPTIMIZERS[training.optimizer]
     model.build(data.x_train.shape[1])
     model.compile(
         loss="categorical_crossentropy",
-        optimizer=optimizer(learning_rate=training.learning_rate),
+        optimizer=OPTIMIZERS[training.optimizer](learning_rate=training.learning_rate),
         metrics=("accuracy",),
     )
     return model

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from fastinit.lab import cells
 from fastinit.lab.runs import Run
+from fastinit.nn import compiling
 
 if TYPE_CHECKING:
     from fastinit.lab import comparison
@@ -117,9 +118,17 @@ def track(runs: Iterable[Run], total: int) -> Iterator[Run]:
     )
     with progress:
         bar = progress.add_task(STARTING, total=total)
-        for run in runs:
-            progress.update(bar, advance=1, description="training")
-            yield run
+
+        def note(what: str) -> None:
+            progress.update(bar, description=what or "training")
+
+        compiling.hand_over(note)
+        try:
+            for run in runs:
+                progress.update(bar, advance=1, description="training")
+                yield run
+        finally:
+            compiling.hand_back(note)
 
 
 def _table(group: comparison.Group, goal: float) -> Table:

@@ -1,57 +1,28 @@
-"""The activations that a layer can name, and the kernels behind the names."""
+"""The activations that a layer can name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
-
-from fastinit import kernels
 from fastinit.errors import ArgumentTypeError, unknown_name
-from fastinit.kernels.jit import FloatArray
+from fastinit.kernels.activations import CODES, ELU, LEAKY_RELU
 
-__all__ = ["ACTIVATIONS", "Activation", "get_activation"]
+__all__ = ["activation_code", "default_alpha"]
 
-# PyTorch's slope, and the one that fastinit.gain("leaky_relu") assumes.
-LEAKY_RELU_ALPHA = 0.01
-
-
-class Activation(NamedTuple):
-    """The two kernels of an activation: ``forward(z, out)``, ``backward(output, grad, grad)``."""
-
-    forward: Callable[[FloatArray, FloatArray], None]
-    backward: Callable[[FloatArray, FloatArray, FloatArray], None]
+# PyTorch's slope, which fastinit.gain("leaky_relu") assumes, too; and everybody's elu.
+_ALPHAS = {LEAKY_RELU: 0.01, ELU: 1.0}
 
 
-def _leaky_relu(z: FloatArray, out: FloatArray) -> None:
-    kernels.leaky_relu(z, out, LEAKY_RELU_ALPHA)
-
-
-def _leaky_relu_backward(output: FloatArray, grad_out: FloatArray, grad_in: FloatArray) -> None:
-    kernels.leaky_relu_backward(output, grad_out, grad_in, LEAKY_RELU_ALPHA)
-
-
-ACTIVATIONS = {
-    "leaky_relu": Activation(_leaky_relu, _leaky_relu_backward),
-    "linear": Activation(kernels.linear, kernels.linear_backward),
-    "relu": Activation(kernels.relu, kernels.relu_backward),
-    "sigmoid": Activation(kernels.sigmoid, kernels.sigmoid_backward),
-    "softmax": Activation(kernels.softmax, kernels.softmax_backward),
-    "tanh": Activation(kernels.tanh, kernels.tanh_backward),
-}
-
-
-def get_activation(name: str) -> Activation:
-    """Return the activation of that name.
+def activation_code(name: str) -> int:
+    """Return the number by which the kernels know an activation.
 
     Parameters
     ----------
     name : str
-        A key of `ACTIVATIONS`.
+        A key of `fastinit.kernels.activations.CODES`.
 
     Returns
     -------
-    Activation
-        Its forward and its backward kernel.
+    int
+        Its number.
 
     Raises
     ------
@@ -63,12 +34,34 @@ def get_activation(name: str) -> Activation:
     Examples
     --------
     >>> from fastinit import kernels
-    >>> from fastinit.nn.activations import get_activation
-    >>> get_activation("tanh").forward is kernels.tanh
+    >>> from fastinit.nn.activations import activation_code
+    >>> activation_code("tanh") == kernels.activations.TANH
     True
     """
     if not isinstance(name, str):
         raise ArgumentTypeError(f"activation must be a name such as 'relu', got {name!r}")
-    if name not in ACTIVATIONS:
-        raise unknown_name("activation", name, ACTIVATIONS)
-    return ACTIVATIONS[name]
+    if name not in CODES:
+        raise unknown_name("activation", name, CODES)
+    return CODES[name]
+
+
+def default_alpha(code: int) -> float:
+    """Return the parameter that an activation has if none is given, 0 where it has none.
+
+    Parameters
+    ----------
+    code : int
+        Its number.
+
+    Returns
+    -------
+    float
+        The slope of leaky_relu for negative numbers, or the limit of elu.
+
+    Examples
+    --------
+    >>> from fastinit.nn.activations import activation_code, default_alpha
+    >>> default_alpha(activation_code("leaky_relu"))
+    0.01
+    """
+    return _ALPHAS.get(code, 0.0)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import operator
+from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,15 @@ from numpy.typing import ArrayLike, NDArray
 from fastinit.errors import ArgumentError, ArgumentTypeError
 from fastinit.kernels.jit import FloatArray
 
-__all__ = ["as_count", "as_features", "as_labels", "as_probabilities", "as_values", "same_length"]
+__all__ = [
+    "as_count",
+    "as_features",
+    "as_labels",
+    "as_probabilities",
+    "as_values",
+    "as_weights",
+    "same_length",
+]
 
 
 def as_count(name: str, value: int, least: int = 1) -> int:
@@ -25,16 +36,35 @@ def as_count(name: str, value: int, least: int = 1) -> int:
     return count
 
 
-def as_features(x: ArrayLike, columns: int | None, dtype: np.dtype[Any]) -> FloatArray:
-    """Return `x` as a finite, C-contiguous matrix of one example a row.
+def as_number(name: str, value: Any, below: float = math.inf, least: float = 0.0) -> float:
+    """Return `value` as a float within limits, or raise naming the argument `name`."""
+    if not isinstance(value, Real):
+        raise ArgumentTypeError(f"{name} must be a number, got {value!r}")
+    number = float(value)
+    if not least <= number < below:
+        lowest = "at least 0" if least == 0.0 else "above 0"
+        limit = "finite" if below == math.inf else f"below {below:g}"
+        raise ArgumentError(f"{name} must be {lowest} and {limit}, got {value!r}")
+    return number
 
-    `columns` is the number of features that the network takes, None before it is built.
+
+def as_features(x: ArrayLike, shape: tuple[int, ...] | None, dtype: np.dtype[Any]) -> FloatArray:
+    """Return `x` as a finite, C-contiguous array of one example a row.
+
+    `shape` is that of an example, None before the network is built.
     """
     array = _real_array("x", x)
-    if array.ndim != 2:
-        raise ArgumentError(f"x must have the shape (examples, features), got {array.shape}")
-    if columns is not None and array.shape[1] != columns:
-        raise ArgumentError(f"x has {array.shape[1]} features, but the network takes {columns}")
+    if shape is None and array.ndim not in (2, 3):
+        raise ArgumentError(
+            "x must have the shape (examples, features) or (examples, time, features), got "
+            f"{array.shape}"
+        )
+    if shape is not None and array.ndim != 1 + len(shape):
+        wanted = "(examples, features)" if len(shape) == 1 else "(examples, time, features)"
+        raise ArgumentError(f"x must have the shape {wanted}, got {array.shape}")
+    if shape is not None and array.shape[1:] != shape:
+        what, got = (shape, array.shape[1:]) if len(shape) > 1 else (shape[0], array.shape[1])
+        raise ArgumentError(f"x has {got} features, but the network takes {what}")
     return _finite("x", array, dtype)
 
 
@@ -115,11 +145,42 @@ def _real_array(name: str, value: ArrayLike) -> NDArray[Any]:
 
 def _finite(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> FloatArray:
     with np.errstate(over="ignore"):  # what overflows is reported below, with its position
-        result: FloatArray = np.ascontiguousarray(array, dtype)
+        # Writable, since a read-only array is another type, for which all would compile again.
+        result: FloatArray = np.require(array, dtype, ["C", "A", "W"])
     finite = np.isfinite(result)
     if not finite.all():
-        i, j = np.argwhere(~finite)[0]
+        at = tuple(np.argwhere(~finite)[0].tolist())
         raise ArgumentError(
-            f"{name} must be finite in {dtype}, got {array[i, j]} at {name}[{i}, {j}]"
+            f"{name} must be finite in {dtype}, got {array[at]} at {name}{list(at)}"
         )
     return result
+
+
+def as_weights(
+    sample_weight: ArrayLike | None,
+    class_weight: Mapping[int, float] | None,
+    target: NDArray[Any],
+) -> NDArray[np.float64]:
+    """Return the weight of each example, from its own and from that of its class."""
+    weights = np.ones(len(target))
+    if sample_weight is not None:
+        own = _real_array("sample_weight", sample_weight)
+        if own.shape != weights.shape:
+            raise ArgumentError(
+                f"sample_weight must have the shape {weights.shape}, got {own.shape}"
+            )
+        weights *= own
+    if class_weight is not None:
+        classes = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
+        if classes.ndim != 1 or not np.isin(classes, np.arange(2)).all() and target.ndim == 2:
+            raise ArgumentError(
+                "class_weight takes targets that are classes: numbers or one-hot rows, or 0 and 1 "
+                "for a single unit"
+            )
+        for number, weight in class_weight.items():
+            weights[classes == number] *= as_number(f"class_weight[{number!r}]", weight)
+    good = np.isfinite(weights) & (weights >= 0)
+    if not good.all():
+        i = int(np.argmin(good))
+        raise ArgumentError(f"weights must be finite and at least 0, got {weights[i]} at {i}")
+    return weights

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastinit.datadriven import LayerScaling, Matrix, Scaler, equalize_rates
 from fastinit.kernels.jit import FloatArray
 from fastinit.keys import Seed
-from fastinit.nn.batch import Batch
 from fastinit.nn.checks import as_features
 from fastinit.nn.layers import Dense
 from fastinit.nn.network import Sequential
+from fastinit.nn.passes import Pass
 
 __all__ = ["data_dependent", "lsuv"]
 
 
 class Step:
-    """A layer with the inputs that it gets."""
+    """A layer with a kernel, in a pass that has come to it."""
 
-    def __init__(self, layer: Dense, x: FloatArray) -> None:
-        self.layer, self.x = layer, x
+    def __init__(self, found: Pass, number: int, layer: Any) -> None:
+        self._pass, self._number, self.layer = found, number, layer
         self.name = f"{layer.name}.kernel"
-        self.z, self.a = (np.empty((len(x), layer.units), x.dtype) for _ in range(2))
 
     def parameters(self) -> tuple[Matrix, Matrix | None]:
         """Return copies of kernel and bias."""
@@ -36,9 +37,10 @@ class Step:
             self.layer.bias = bias
 
     def output(self) -> FloatArray:
-        """Return the pre-activations."""
-        self.layer.forward(self.x, self.z, self.a)
-        return self.z
+        """Return the pre-activations, one row an example and step."""
+        self._pass.forward(self._number, self._number + 1)
+        z = self._pass.pre_activations(self._number)
+        return z.reshape(-1, z.shape[-1])
 
 
 def lsuv(
@@ -178,29 +180,36 @@ def data_dependent(
     with scaler.running():
         steps = _scale(network, x, scaler)
         if rates:
-            gradient = scaler.random_gradient(steps[-1].z.shape)
-            batch = Batch(network.layers, len(gradient))
-            batch.x[...] = steps[0].x
-
-            def gradients() -> list[FloatArray]:
-                batch.forward()
-                batch.grad[-1][...] = gradient
-                batch.backward_from(from_logits=True)
-                return [layer.gradients()[0] for layer in network.layers]
-
-            scaler.records = equalize_rates(steps, gradients, scaler.records)
+            _equalize(network, x, scaler, steps)
     return scaler.records
 
 
+def _equalize(network: Sequential, x: ArrayLike, scaler: Scaler, steps: list[Step]) -> None:
+    values, last = as_features(x, network.input_shape, network.dtype), len(network.layers) - 1
+    # The gradient is one in the last layer's pre-activations.
+    left_out = getattr(network.layers[last], "code", -1)
+    found = Pass(network, values, training=True, left_out=left_out)
+    gradient = scaler.random_gradient(found.outputs(last).shape)
+
+    def gradients() -> list[FloatArray]:
+        found.forward()
+        found.output_gradients(last)[...] = gradient
+        found.backward()
+        return [step.layer.gradients()["kernel"] for step in steps]
+
+    scaler.records = equalize_rates(steps, gradients, scaler.records)
+
+
 def _scale(network: Sequential, x: ArrayLike, scaler: Scaler) -> list[Step]:
-    values = as_features(x, network.input_dim, network.dtype)
-    if network.input_dim is None:
-        network.build(values.shape[1])
+    values = as_features(x, network.input_shape, network.dtype)
+    if network.input_shape is None:
+        network.build(values.shape[1:])
+    found = Pass(network, values)
     steps = []
-    for layer in network.layers:
-        step = Step(layer, values)
-        scaler.scale(step)
-        step.output()
-        values = step.a
-        steps.append(step)
+    for number, layer in enumerate(network.layers):
+        if isinstance(layer, Dense):
+            step = Step(found, number, layer)
+            scaler.scale(step)
+            steps.append(step)
+        found.forward(number, number + 1)
     return steps

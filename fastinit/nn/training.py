@@ -1,18 +1,32 @@
-"""What comes out of training, and what can be called during it."""
+"""Training: how the compiled loop is fed, how long it runs at a time, and what comes out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fastinit.errors import ArgumentTypeError
+import numpy as np
+from numpy.typing import NDArray
+
+from fastinit.kernels.gradients import BLOCK
+from fastinit.nn import barrier, engine
+from fastinit.nn.losses import Loss
+from fastinit.nn.metrics import Metric
+from fastinit.nn.table import ROWS, Batch, Data, Target, Training
+from fastinit.sampling import threads
 
 if TYPE_CHECKING:
     from fastinit.nn.network import Sequential
 
-__all__ = ["Callback", "EpochEnd", "History", "epoch_end", "progress_line"]
+__all__ = ["History", "Trainer", "batch_of", "mean_logs", "target_of", "threads_for"]
 
-EpochEnd = Callable[[int, Mapping[str, float]], Any]
+# Seconds for which the compiled loop runs without looking at Ctrl-C or a progress bar.
+SPAN_SECONDS = 0.2
+# Operations that a step must have for each thread: meeting twice a step costs a microsecond or two.
+OPERATIONS_OF_A_THREAD = 2e6
+FIRST_SPAN_OPERATIONS = 1e9
 
 
 class History:
@@ -21,8 +35,8 @@ class History:
     Attributes
     ----------
     history : dict of str to list of float
-        One value an epoch of "loss" and, where they were asked for, "accuracy", "val_loss" and
-        "val_accuracy". Values that overflowed are kept as they are: infinity or NaN.
+        One value an epoch of "loss", of each metric and, where there are validation data, of
+        "val_loss" and so on. Values that overflowed are kept as they are: infinity or NaN.
     epoch : list of int
         Numbers of the epochs, from 0.
 
@@ -52,91 +66,207 @@ class History:
             self.history.setdefault(name, []).append(value)
 
 
-class Callback:
-    """Base of objects that are called during training; override what you need.
+def threads_for(operations: float) -> int:
+    """Return how many threads pay for so many floating-point operations between two meetings."""
+    return max(1, min(threads.get_num_threads(), int(operations / OPERATIONS_OF_A_THREAD)))
+
+
+def _limit(value: float | None) -> float:
+    return math.inf if value is None else float(value)
+
+
+def target_of(loss: Loss, metrics: tuple[Metric, ...], smallest: int = 0) -> Target:
+    """Return loss and metrics as the engine takes them."""
+    return Target(
+        loss.code,
+        np.array([loss.parameter]),
+        np.array([metric.code for metric in metrics], np.int64),
+        np.array([metric.parameter for metric in metrics], np.float64),
+        smallest,
+    )
+
+
+def batch_of(data: Data, units: int, capacity: int, metrics: int, size: int) -> Batch:
+    """Return room for the targets and the results of a batch.
+
+    Parameters
+    ----------
+    data : Data
+        All examples.
+    units : int
+        Outputs of the network.
+    capacity : int
+        Examples of a batch.
+    metrics : int
+        Number of metrics.
+    size : int
+        Number of parameters.
+    """
+    return Batch(
+        np.zeros((capacity, units), data.x.dtype),
+        np.zeros(capacity, np.int64),
+        np.ones(capacity),
+        np.zeros(capacity),
+        np.zeros((metrics, capacity)),
+        np.arange(len(data.x), dtype=np.int64),
+        np.zeros(size // BLOCK + 1),
+    )
+
+
+class Trainer:
+    """A training under way: takes steps, and keeps the sums of losses and metrics.
+
+    Parameters
+    ----------
+    network : Sequential
+        Built and compiled.
+    data : Data
+        The examples.
+    batch_size : int
+        Examples of a step.
+    shuffle : bool
+        Whether every epoch has an order of its own.
+    stop_at_nan : bool
+        Whether to stop after a batch whose loss is not finite.
 
     Attributes
     ----------
-    model : Sequential
-        The network that is being trained. ``self.model.stop_training = True`` ends the training
-        after the epoch.
-
-    Examples
-    --------
-    >>> from fastinit import nn
-    >>> class StopWhenGood(nn.Callback):
-    ...     def on_epoch_end(self, epoch, logs):
-    ...         self.model.stop_training = logs["loss"] < 0.1
+    steps_of_an_epoch : int
+        Steps that an epoch has.
+    diverged : bool
+        Whether a loss was not finite.
+    finished : list of ndarray
+        The mean loss and metrics of each epoch completed.
     """
 
-    model: Sequential
+    def __init__(
+        self,
+        network: Sequential,
+        data: Data,
+        batch_size: int,
+        shuffle: bool,
+        stop_at_nan: bool,
+    ) -> None:
+        loss, optimizer = network.loss, network.optimizer
+        assert loss is not None
+        assert optimizer is not None
+        self._network, self._data = network, data
+        examples = len(data.x)
+        batch_size = min(batch_size, examples)
+        self.steps_of_an_epoch = -(-examples // batch_size)
+        self.diverged = False
+        self._operations = network.operations(batch_size, backward=True)
+        self._threads = threads_for(self._operations)
+        self._program = network.program(
+            batch_size, threads=self._threads, training=True, left_out=loss.left_out
+        )
+        learning = np.flatnonzero(self._program.layers[:, ROWS])
+        smallest = int(learning[0]) if learning.size else len(network.layers)
+        self._target = target_of(loss, network.metrics, smallest)
+        self._batch = batch_of(
+            data, network.output_size, batch_size, len(network.metrics), network.memory.trained
+        )
+        network.memory.gradients[...] = 0  # those of layers that were frozen since count in norms
+        first, second = network.moments()
+        self._training = Training(
+            optimizer.code,
+            optimizer.hyper(),
+            first,
+            second,
+            optimizer.weight_decay,
+            _limit(optimizer.clipvalue),
+            _limit(optimizer.global_clipnorm),
+            batch_size,
+            bool(shuffle),
+            np.uint64(int(network.key("order"))),
+            stop_at_nan,
+        )
+        self._number = 0  # the next batch of the epoch
+        self._sums = np.zeros(1 + len(network.metrics))
+        self.finished: list[NDArray[np.float64]] = []
+        self._span = max(1, int(FIRST_SPAN_OPERATIONS / max(self._operations, 1.0)))
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Be called after every epoch.
+    def run(self, steps: int) -> int:
+        """Take at most so many steps; return how many, fewer where they would take long.
 
         Parameters
         ----------
-        epoch : int
-            Number of the epoch, from 0.
-        logs : mapping of str to float
-            Its loss and metrics.
+        steps : int
+            At least 1.
+
+        Returns
+        -------
+        int
+            The steps taken.
         """
+        network = self._network
+        steps = min(steps, self._span)
+        rates = network.rates(steps)
+        entered = (self._number + steps - 1) // self.steps_of_an_epoch + 1
+        totals = np.zeros((entered, self._sums.size))
+        totals[0] = self._sums
+        position = np.array([network.steps, network.epochs, self._number], np.int64)
+        control, counter = np.zeros(2, np.int64), np.zeros(1, np.int64)
+
+        def work(thread: int, count: int) -> None:
+            engine.train(
+                self._program, self._data, self._target, self._training, self._batch, rates,
+                position, totals, control, counter, thread, count,
+            )  # fmt: skip
+
+        def call_off() -> None:
+            counter[0] = barrier.CALLED_OFF
+
+        started = time.perf_counter()
+        try:
+            threads.run_together(work, self._threads, call_off)
+        finally:  # Ctrl-C leaves the network as it is after the last step
+            taken = int(control[0])
+            self._count(taken, totals)
+        seconds = time.perf_counter() - started
+        self.diverged = self.diverged or bool(control[1])
+        self._span = max(1, min(2 * self._span, int(taken * SPAN_SECONDS / max(seconds, 1e-6))))
+        return taken
+
+    def _count(self, taken: int, totals: NDArray[np.float64]) -> None:
+        """Note the steps taken, and what they added to the epochs that they entered."""
+        network = self._network
+        network.steps += taken
+        completed, self._number = divmod(self._number + taken, self.steps_of_an_epoch)
+        network.epochs += completed
+        self.finished += list(totals[:completed] / len(self._data.x))
+        still_open = completed < len(totals)
+        self._sums = totals[completed] if still_open else np.zeros_like(self._sums)
+
+    def sums(self) -> NDArray[np.float64]:
+        """Return the sums of loss and metrics over the examples of the epoch under way."""
+        return self._sums.copy()
+
+    @property
+    def mean_loss(self) -> float:
+        """The mean loss of the epoch under way; of the one before where it has just begun."""
+        if not self._number:
+            return float(self.finished[-1][0]) if self.finished else math.nan
+        return float(self._sums[0]) / (self._number * self._training.batch_size)
+
+    def last_batch(self, before: NDArray[np.float64]) -> tuple[int, dict[str, float]]:
+        """Return number and logs of the batch just run, from the sums before it."""
+        size, examples = self._training.batch_size, len(self._data.x)
+        number = (self._number or self.steps_of_an_epoch) - 1
+        after = self._sums if self._number else self.finished[-1] * examples
+        rows = min(size, examples - number * size)
+        return number, mean_logs(self._network, (after - before) / rows)
+
+    def close_epoch(self) -> None:
+        """Count the epoch under way as it is, where it ended early."""
+        if self._number:
+            done = self._number * self._training.batch_size
+            self.finished.append(self._sums / done)
+            self._network.epochs += 1
+            self._number = 0
 
 
-def epoch_end(callback: Any, model: Sequential) -> EpochEnd:
-    """Return what to call after an epoch, and tell a `Callback` its network.
-
-    Parameters
-    ----------
-    callback : Callback, object with ``on_epoch_end``, or callable
-        As given to ``fit``.
-    model : Sequential
-        The network that is about to be trained.
-
-    Returns
-    -------
-    callable
-        To be called with the number of the epoch and its values.
-
-    Raises
-    ------
-    ArgumentTypeError
-        If `callback` is nothing that can be called.
-    """
-    if isinstance(callback, Callback):
-        callback.model = model
-    hook = getattr(callback, "on_epoch_end", callback)
-    if not callable(hook):
-        raise ArgumentTypeError(
-            f"a callback must be callable or have a method on_epoch_end, got {callback!r}"
-        )
-    return hook  # type: ignore[no-any-return]
-
-
-def progress_line(epoch: int, epochs: int, seconds: float, logs: Mapping[str, float]) -> str:
-    """Return the line that ``fit(verbose=1)`` prints after an epoch.
-
-    Parameters
-    ----------
-    epoch : int
-        Number of the epoch, from 0.
-    epochs : int
-        Number of epochs.
-    seconds : float
-        Time that the epoch took.
-    logs : mapping of str to float
-        Its values.
-
-    Returns
-    -------
-    str
-        One line.
-
-    Examples
-    --------
-    >>> from fastinit.nn.training import progress_line
-    >>> progress_line(0, 10, 0.125, {"loss": 0.5, "accuracy": 0.75})
-    'Epoch  1/10 - 0.12s - loss: 0.5000 - accuracy: 0.7500'
-    """
-    values = "".join(f" - {name}: {value:.4f}" for name, value in logs.items())
-    return f"Epoch {epoch + 1:{len(str(epochs))}}/{epochs} - {seconds:.2f}s{values}"
+def mean_logs(network: Any, means: NDArray[np.float64]) -> dict[str, float]:
+    """Return means of loss and metrics under their names."""
+    names = ("loss", *(metric.name for metric in network.metrics))
+    return dict(zip(names, means.tolist(), strict=True))

@@ -12,12 +12,19 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.extending import overload
 
-__all__ = ["cached", "inlined", "template"]
+__all__ = ["cached", "inlined", "merged", "replaced", "template"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+_MERGED: Any = {
+    "forceinline": True,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    **_OPTIONS,
+}
 
 
 def cached(function: Function) -> Function:
@@ -35,6 +42,22 @@ def cached(function: Function) -> Function:
 def template(function: Function) -> Function:
     """Compile as a part of the compiled functions that call it."""
     return cast(Function, numba.njit(**_OPTIONS)(function))
+
+
+def merged(function: Function) -> Function:
+    """Compile as a part of its callers' machine code, whatever its length: their loops vectorize.
+
+    For compiled callers alone: without what Python calls, it compiles in a third of the time.
+    """
+    return cast(Function, numba.njit(**_MERGED)(function))
+
+
+def replaced(function: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Decorate what returns, for the types of the arguments, the code to compile for `function`.
+
+    That code is `merged` into the callers.
+    """
+    return cast(Callable[[Function], Function], overload(function, jit_options=_MERGED))
 
 
 def inlined(function: Function) -> Function:

@@ -20,7 +20,7 @@ from fastinit.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["get_num_threads", "run", "set_num_threads"]
+__all__ = ["get_num_threads", "run", "run_together", "set_num_threads"]
 
 
 def _count(value: SupportsIndex | str, source: str) -> int:
@@ -80,6 +80,9 @@ def _quota(root: Path) -> float:
                 lowest = min(lowest, quota / period)
     return lowest
 
+
+# How long run_together() waits for a thread to come: one that is idle needs a hundredth of it.
+JOINING_SECONDS = 0.01
 
 _lock = threading.Lock()
 _threads: int | None = None
@@ -177,6 +180,73 @@ def run(task: Callable[[int], None], count: int) -> None:
     for error in errors:
         if error is not None:
             raise error
+
+
+def run_together(
+    task: Callable[[int, int], None], count: int, call_off: Callable[[], None] = lambda: None
+) -> None:
+    """Call ``task(0, n)``, ..., ``task(n - 1, n)`` at the same time, on as many threads.
+
+    So the tasks may wait for one another. Where fewer than `count` threads are free, n is smaller;
+    the calling thread always does task 0. Where that raises, or Ctrl-C comes before it begins, then
+    ``call_off()`` is to make the others return; the exception comes through when they have.
+    """
+    wanted = min(get_num_threads(), count)
+    if wanted < 2:
+        task(0, 1)
+        return
+
+    joined, returned = 1, 0
+    open_to_join, go = True, False
+    door = threading.Lock()
+    complete, decided, done = threading.Event(), threading.Event(), threading.Event()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        nonlocal joined, returned
+        with door:
+            if not open_to_join:
+                return
+            number = joined
+            joined += 1
+            if joined == wanted:
+                complete.set()
+        decided.wait()
+        if not go:
+            return
+        try:
+            task(number, joined)
+        except BaseException as error:
+            errors.append(error)
+        with door:
+            returned += 1
+            if returned == joined - 1:
+                done.set()
+
+    try:
+        with contextlib.suppress(RuntimeError):  # as in run()
+            pool = _pool_of(wanted - 1)
+            for _ in range(wanted - 1):
+                pool.submit(work)
+            complete.wait(JOINING_SECONDS)
+        with door:
+            open_to_join = False
+        go = True
+        decided.set()
+        task(0, joined)
+    except BaseException as error:
+        errors.append(error)
+        call_off()
+    while True:  # whatever interrupts, until the others have returned
+        try:
+            decided.set()
+            if go and joined > 1:
+                done.wait()
+            break
+        except BaseException as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
 
 def _pool_of(size: int) -> ThreadPoolExecutor:

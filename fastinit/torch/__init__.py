@@ -16,6 +16,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from fastinit.torch import layers, recipes
+from fastinit.torch.bridge import Recurrent, from_torch, to_torch
 from fastinit.torch.checking import check
 from fastinit.torch.datadriven import data_dependent, lsuv
 from fastinit.torch.init import (
@@ -55,6 +56,7 @@ from fastinit.torch.materializing import materialize
 from fastinit.torch.patching import patch
 
 __all__ = [
+    "Recurrent",
     "apply_",
     "calculate_gain",
     "check",
@@ -65,6 +67,7 @@ __all__ = [
     "dirac_",
     "eye",
     "eye_",
+    "from_torch",
     "kaiming_normal",
     "kaiming_normal_",
     "kaiming_uniform",
@@ -83,6 +86,7 @@ __all__ = [
     "recipes",
     "sparse",
     "sparse_",
+    "to_torch",
     "trunc_normal_",
     "trunc_normal_tf_",
     "uniform",

@@ -1,6 +1,7 @@
 """The kernels' oracle: the same mathematics in plain NumPy, float64, written for reading."""
 
 import numpy as np
+import scipy.special
 
 
 def dense_forward(x, kernel, bias):
@@ -23,6 +24,34 @@ def leaky_relu(z, alpha=0.01):
     return np.where(z <= 0, alpha * z, z)
 
 
+def elu(z, alpha=1.0):
+    return np.where(z <= 0, alpha * np.expm1(np.minimum(z, 0)), z)
+
+
+def selu(z):
+    return 1.0507009873554805 * elu(z, 1.6732632423543772)
+
+
+def gelu(z):
+    return z * scipy.special.ndtr(z)
+
+
+def gelu_tanh(z):
+    return z * sigmoid(2 * np.sqrt(2 / np.pi) * (z + 0.044715 * z**3))
+
+
+def silu(z):
+    return z * sigmoid(z)
+
+
+def softplus(z):
+    return np.logaddexp(0.0, z)
+
+
+def mish(z):
+    return z * np.tanh(softplus(z))
+
+
 def tanh(z):
     return np.tanh(z)
 
@@ -36,17 +65,9 @@ def softmax(z):
     return e / e.sum(axis=1, keepdims=True)
 
 
-def mean_squared_error(prediction, target):
-    return np.mean((prediction - target) ** 2)
-
-
-def binary_crossentropy(logits, target):
-    return np.mean(target * np.logaddexp(0.0, -logits) + (1 - target) * np.logaddexp(0.0, logits))
-
-
-def categorical_crossentropy(logits, labels):
-    normalizer = np.logaddexp.reduce(logits, axis=1)
-    return np.mean(normalizer - logits[np.arange(len(labels)), labels])
+def log_softmax(z):
+    z = z - z.max(axis=1, keepdims=True, initial=-np.inf)
+    return z - np.logaddexp.reduce(z, axis=1, keepdims=True)
 
 
 def adam_steps(parameter, gradients, learning_rate, beta_1, beta_2, epsilon):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import fastinit
-from fastinit import lab
+from fastinit import get_num_threads, lab, set_num_threads
 from fastinit.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 from fastinit.lab.plan import DEFAULT_HIDDEN, DEFAULT_INITIALIZERS, make_plan
+from fastinit.nn.optimizers import OPTIMIZERS
 
 ZEROS, CONSTANT, SMALL, LARGE, _, GLOROT, HE = DEFAULT_INITIALIZERS
 
@@ -98,6 +99,24 @@ def test_large_weights_explode_under_adam_too():
     assert [r.verdict for r in found.records] == ["exploding"]
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_can_be_compared(quick, optimizer):
+    found = lab.compare(["he_normal"], **quick | {"optimizer": optimizer}, jobs=1)
+    assert found.records[0].verdict == "trains"
+
+
+def test_networks_side_by_side_have_one_thread_each(monkeypatch):
+    seen = []
+    monkeypatch.setattr("fastinit.lab.plan.train", lambda *_: seen.append(get_num_threads()))
+    before = get_num_threads()
+    set_num_threads(3)
+    try:
+        lab.plan._train_alone(None, None, None)
+        assert (seen, get_num_threads()) == ([1], 3)
+    finally:
+        set_num_threads(before)
+
+
 def test_tanh_trains_from_glorot():
     found = lab.compare([GLOROT], activations=["tanh"], epochs=5, seeds=1, jobs=1)
     assert [r.verdict for r in found.records] == ["trains"]
@@ -171,7 +190,7 @@ BAD = [
     ({"initializers": []}, ArgumentError, "initializers must not be empty"),
     ({"initializers": "zeros"}, ArgumentTypeError, "initializers must be a sequence, got 'zeros'"),
     ({"activations": ["rellu"]}, UnknownNameError, "did you mean 'relu'"),
-    ({"optimizer": "adagrad"}, UnknownNameError, "Known: adam, sgd"),
+    ({"optimizer": "lbfgs"}, UnknownNameError, "Known: adagrad, adam, adamw, rmsprop, sgd"),
     ({"hidden": [0]}, ArgumentError, "hidden must be at least 1, got 0"),
     ({"hidden": []}, ArgumentTypeError, "hidden must be numbers of units"),
     ({"hidden": [[]]}, ArgumentError, "at least one layer"),

@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import architectures
 import numpy as np
 import problems
 import pytest
@@ -118,9 +119,10 @@ def test_gradients_are_derivatives_of_the_loss(loss, last, activation, use_bias)
         y = rng.integers(0, 3, 7)
     network.build(4)
     before = network.get_weights()
-    pairs = network.gradients(x, y)
-    got = [gradient for pair in pairs for gradient in pair if gradient is not None]
-    assert [pair[1] is None for pair in pairs] == [not use_bias] * 3
+    found = network.gradients(x, y)
+    got = [gradient for gradients in found for gradient in gradients.values()]
+    names = ["kernel", "bias"] if use_bias else ["kernel"]
+    assert [list(gradients) for gradients in found] == [names] * 3
     for gradient, expected in zip(got, _numeric_gradients(network, x, y), strict=True):
         np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-8)
     for weight, expected in zip(network.get_weights(), before, strict=True):
@@ -141,7 +143,7 @@ def test_logits_and_probabilities_are_the_same_problem(loss, logits_layer, proba
         network.compile(loss=loss)
     assert networks[0].evaluate(x, y) == networks[1].evaluate(x, y)
     for a, b in zip(*(network.gradients(x, y) for network in networks), strict=True):
-        np.testing.assert_array_equal(a[0], b[0])
+        np.testing.assert_array_equal(a["kernel"], b["kernel"])
 
 
 def test_evaluate_agrees_with_numpy():
@@ -156,8 +158,8 @@ def test_evaluate_agrees_with_numpy():
     assert network.evaluate(x, np.eye(3)[labels], batch_size=16) == result
 
 
-def network_built(network, input_dim):
-    network.build(input_dim)
+def network_built(network, input_shape):
+    network.build(input_shape)
     return network
 
 
@@ -198,8 +200,20 @@ def test_summary_prints_what_it_returns(capsys):
     text = network.summary()
     assert capsys.readouterr().out == text + "\n"
     lines = text.splitlines()
-    assert lines[1].split() == ["dense_0", "(4,", "6)", "tanh", "he_normal()", "30"]
+    assert lines[1].split() == ["dense_0", "(6,)", "tanh", "he_normal()", "30"]
     assert lines[-1].split() == ["total", str(30 + 35 + 18)]
+
+
+def test_summary_of_layers_without_kernels_and_of_frozen_ones(capsys):
+    layers = [nn.LSTM(3, return_sequences=True), nn.BatchNorm(), nn.Dropout(0.5), nn.Dense(2)]
+    network = network_built(nn.Sequential(layers), (7, 4))
+    network.layers[0].trainable = False
+    lines = [line.split() for line in network.summary().splitlines()]
+    assert lines[1] == ["lstm_0", "(7,", "3)", "glorot_uniform()", "96"]
+    assert lines[2] == ["batch_norm_1", "(7,", "3)", "12"]
+    assert lines[3] == ["dropout_2", "(7,", "3)", "0"]
+    assert lines[5:] == [["total", "116"], ["not", "trained", str(96 + 6)]]
+    assert capsys.readouterr().out == network.summary() + "\n"
 
 
 @pytest.mark.parametrize(
@@ -231,13 +245,13 @@ def test_bad_networks_are_refused():
     nn.Sequential([layer])
     with pytest.raises(ArgumentError, match="'dense_0' belongs to a network"):
         nn.Sequential([layer])
-    with pytest.raises(ArgumentError, match="input_dim must be at least 1, got 0"):
+    with pytest.raises(ArgumentError, match="input_shape must be at least 1, got 0"):
         make().build(0)
 
 
 def test_parameters_before_build_and_of_wrong_shape_are_refused():
     network = make()
-    with pytest.raises(FastinitError, match=r"build\(input_dim\)"):
+    with pytest.raises(FastinitError, match=r"build\(input_shape\)"):
         network.get_weights()
     with pytest.raises(FastinitError, match="dense_0 has no parameters yet"):
         _ = network.layers[0].kernel
@@ -278,3 +292,120 @@ def test_integers_booleans_and_read_only_arrays_are_taken():
     x.flags.writeable = False
     for same in (x, x.astype(int), x.astype(bool), x.tolist(), np.asfortranarray(x)):
         np.testing.assert_array_equal(network.predict(same), expected)
+
+
+@pytest.mark.parametrize("clone", [copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))])
+def test_a_copy_has_arrays_of_its_own(clone):
+    network = architectures.make("batch_norm")
+    other = clone(network)
+    before = other.get_weights()
+    network.fit(*architectures.examples(network, 8), verbose=0)
+    for weight, expected in zip(other.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    other.layers[1].kernel *= 0
+    x, y = architectures.examples(other, 8)
+    assert not other.forward(x)[1][0].any()
+    other.fit(x, y, verbose=0)
+    assert other.layers[1].kernel.any()
+
+
+@pytest.mark.parametrize("name", architectures.NETWORKS)
+def test_the_parts_of_every_network(name):
+    """What forward() shows, weights that are read and written, building anew."""
+    network = architectures.make(name)
+    x, _ = architectures.examples(network, 6)
+    passes = network.forward(x)
+    np.testing.assert_array_equal(passes[-1][1], network.predict(x))
+    weights = network.get_weights()
+    network.build(network.input_shape)
+    fresh = network.get_weights()
+    assert any((a != b).any() for a, b in zip(weights, fresh, strict=True))
+    network.set_weights(weights)
+    np.testing.assert_array_equal(network.predict(x), passes[-1][1])
+    other = architectures.make(name)
+    other.build(network.input_shape)
+    for a, b in zip(other.get_weights(), fresh, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", architectures.NETWORKS)
+def test_evaluate_is_the_mean_over_examples(name):
+    network = architectures.make(name)
+    x, y = architectures.examples(network, 11)
+    alone = [network.evaluate(x[i : i + 1], y[i : i + 1])["loss"] for i in range(len(x))]
+    for batch_size in (1, 4, 64):
+        assert network.evaluate(x, y, batch_size)["loss"] == pytest.approx(np.mean(alone), 1e-12)
+
+
+def test_what_was_not_compiled_or_built_is_refused():
+    network = make()
+    for call in (network.fit, network.evaluate, network.gradients):
+        with pytest.raises(FastinitError, match=r"needs a loss: call compile"):
+            call(np.ones((2, 4)), np.zeros(2))
+    for call in (network.get_weights, network.summary, lambda: network.set_weights([])):
+        with pytest.raises(FastinitError, match=r"call build\(input_shape\) first"):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (np.ones((0, 4)), np.ones((0, 3)), "at least one example, got none"),
+        (np.ones((3, 4)), np.ones((2, 3)), "x has 3 examples, but y has 2"),
+        (np.ones((3, 4)), np.ones((3, 2)), r"shape \(examples, 3\).* got \(3, 2\)"),
+        (np.ones((3, 4)), np.full((3, 3), np.nan), r"y must be finite in float64, got nan at y"),
+        (np.full((3, 4), np.inf), np.ones((3, 3)), r"x must be finite in float64, got inf at x"),
+    ],
+)
+def test_bad_examples_are_refused_and_nothing_is_built(x, y, message):
+    network = make()
+    network.compile(loss="mean_squared_error")
+    for call in (network.fit, network.evaluate, network.gradients):
+        with pytest.raises(ArgumentError, match=message):
+            call(x, y)
+    assert network.input_shape is None
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "message"),
+    [
+        ("categorical_crossentropy", [0, 1, 3], "label 3 at y.2. is out of range"),
+        ("categorical_crossentropy", [0, -1, 2], "label -1 at y.1. is out of range"),
+        ("categorical_crossentropy", [0, 0.5, 2], "whole numbers, got 0.5"),
+        ("categorical_crossentropy", [[1, 0, 0], [1, 1, 0], [0, 0, 1]], "a one-hot row holds"),
+        ("binary_crossentropy", [[0, 1, 0], [0, 2, 0], [0, 1, 1]], "between 0 and 1, got 2.0"),
+    ],
+)
+def test_targets_out_of_range_are_refused(loss, y, message):
+    network = make()
+    network.compile(loss=loss)
+    with pytest.raises(ArgumentError, match=message):
+        network.fit(np.ones((3, 4)), y, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"loss": "mse_"}, UnknownNameError, "did you mean 'mse'"),
+        ({"loss": 3}, ArgumentTypeError, "loss must be a name"),
+        ({"optimizer": "adm"}, UnknownNameError, "did you mean 'adam"),
+        ({"optimizer": 0.1}, ArgumentTypeError, "optimizer must be a name or an optimizer"),
+        ({"metrics": ["acuracy"]}, UnknownNameError, "did you mean 'accuracy'"),
+        ({"metrics": "accuracy"}, ArgumentError, "a list of names, got the name 'accuracy'"),
+        ({"metrics": ["mae"]}, ArgumentError, "mae has no meaning for categorical_crossentropy"),
+        ({"loss": "mse", "metrics": ["accuracy"]}, ArgumentError, "no meaning for mean_squared"),
+        ({"loss": "binary_crossentropy", "metrics": ["mse"]}, ArgumentError, "mse has no meaning"),
+    ],
+)
+def test_bad_choices_are_refused(options, error, message):
+    network = make()
+    with pytest.raises(error, match=message):
+        network.compile(**options)
+    assert network.loss is None
+
+
+@pytest.mark.parametrize("last", [nn.Dense(3, "tanh"), nn.Activation("sigmoid")])
+def test_a_last_layer_that_cannot_feed_the_loss_is_refused(last):
+    network = nn.Sequential([nn.Dense(3), last])
+    with pytest.raises(ArgumentError, match="'softmax' or 'linear'"):
+        network.compile()

@@ -207,6 +207,186 @@ def test_the_interpreter_exits_while_a_thread_draws(daemon):
     assert run(code) == ("" if daemon else "drew\n")
 
 
+# Tasks that run together
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Wait for threads however busy the machine is."""
+    monkeypatch.setattr(threads, "JOINING_SECONDS", 30.0)
+
+
+def together(count, task=lambda number, n: None, **options):
+    """Return the numbers that the tasks were given, and how many there were said to be."""
+    seen = []
+
+    def noted(number, n):
+        seen.append((number, n))
+        task(number, n)
+
+    threads.run_together(noted, count, **options)
+    return sorted(seen)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_tasks_run_at_the_same_time_and_are_numbered(count, patient):
+    fastinit.set_num_threads(5)
+    barrier, idents = threading.Barrier(count, timeout=30), {}
+
+    def task(number, n):
+        barrier.wait()  # broken, if they do not run at the same time
+        idents[number] = threading.get_ident()
+
+    assert together(count, task) == [(i, count) for i in range(count)]
+    assert len(set(idents.values())) == count
+    assert idents[0] == threading.get_ident()
+
+
+def test_no_more_tasks_than_threads(patient):
+    fastinit.set_num_threads(2)
+    assert together(7) == [(0, 2), (1, 2)]
+    fastinit.set_num_threads(1)
+    assert together(7) == [(0, 1)]
+
+
+def test_fewer_tasks_run_together_while_the_pool_is_busy():
+    fastinit.set_num_threads(3)
+    together(3)
+    pool, size = threads._pool_of(2), threads._pool_size
+    leave, busy = threading.Event(), threading.Barrier(size + 1, timeout=30)
+
+    def stay():
+        busy.wait()
+        leave.wait(30)
+
+    stays = [pool.submit(stay) for _ in range(size)]
+    busy.wait()
+    try:
+        assert together(3) == [(0, 1)]
+    finally:
+        leave.set()
+    for future in stays:
+        future.result(30)
+    assert len(together(3)) > 1  # those who came too late have gone home
+
+
+def test_tasks_within_tasks_come_to_an_end():
+    fastinit.set_num_threads(3)
+    seen = together(3, lambda number, n: threads.run_together(lambda i, m: draw(FEW), 3))
+    assert [number for number, _ in seen] == list(range(len(seen)))
+
+
+def test_many_groups_of_tasks_at_once():
+    fastinit.set_num_threads(3)
+
+    def group(_):
+        meeting = []
+
+        def task(number, n):
+            meeting.append(number)
+            while len(meeting) < n:  # each waits for all
+                time.sleep(1e-4)
+
+        return together(3, task)
+
+    with ThreadPoolExecutor(8) as pool:
+        for seen in pool.map(group, range(200)):
+            assert seen == [(i, len(seen)) for i in range(len(seen))]
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_an_exception_comes_through_when_all_tasks_have_returned(which, patient):
+    fastinit.set_num_threads(3)
+    returned = []
+
+    def task(number, n):
+        if number == which:
+            raise ValueError(f"task {number}")
+        time.sleep(0.05)
+        returned.append(number)
+
+    with pytest.raises(ValueError, match=f"task {which}"):
+        together(3, task)
+    assert sorted(returned) == [i for i in range(3) if i != which]
+    assert together(3) == [(0, 3), (1, 3), (2, 3)]
+
+
+def test_an_interrupt_as_the_first_task_begins_calls_the_others_off(patient):
+    fastinit.set_num_threads(3)
+    called_off, came = threading.Event(), []
+
+    def task(number, n):
+        if number == 0:
+            raise KeyboardInterrupt
+        came.append(number)
+        assert called_off.wait(30)
+
+    with pytest.raises(KeyboardInterrupt):
+        threads.run_together(task, 3, called_off.set)
+    assert sorted(came) == [1, 2]
+
+
+def test_an_interrupt_while_others_are_awaited_runs_nothing(monkeypatch):
+    fastinit.set_num_threads(3)
+    real, ran = threads._pool_of, []
+
+    class Pool:
+        def submit(self, work):
+            real(2).submit(work)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threads, "_pool_of", lambda size: Pool())
+    with pytest.raises(KeyboardInterrupt):
+        threads.run_together(lambda number, n: ran.append(number), 3)
+    monkeypatch.undo()
+    together(3)
+    assert ran == []
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_tasks_that_cannot_all_get_a_thread_are_fewer(started, monkeypatch):
+    fastinit.set_num_threads(3)
+    real, submitted = threads._pool_of, []
+
+    class Pool:
+        def submit(self, work):
+            if len(submitted) == started:
+                time.sleep(0.1)  # those that have a thread come
+                raise RuntimeError("can't start new thread")
+            submitted.append(work)
+            real(2).submit(work)
+
+    monkeypatch.setattr(threads, "_pool_of", lambda size: Pool())
+    slow = []
+
+    def task(number, n):
+        time.sleep(0.05 * number)
+        slow.append(number)
+
+    assert together(3, task) == [(i, started + 1) for i in range(started + 1)]
+    assert sorted(slow) == list(range(started + 1))  # all were awaited
+
+
+def _child_together(connection):
+    connection.send(together(3))
+    connection.close()
+
+
+@forks
+@ignore_fork_warning
+def test_tasks_run_together_in_a_forked_child(patient):
+    fastinit.set_num_threads(3)
+    together(3)
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_child_together, args=(sender,), daemon=True)
+    child.start()
+    assert receiver.poll(60), "the child hangs"
+    assert receiver.recv() == [(0, 3), (1, 3), (2, 3)]
+    child.join(30)
+    assert child.exitcode == 0
+
+
 def test_importing_the_library_loads_no_pool():
     assert run("import sys; print('concurrent.futures' in sys.modules)") == "False\n"
 
