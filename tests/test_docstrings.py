@@ -25,6 +25,9 @@ MODULES = [
     "fastinit.structured",
     "fastinit.trees",
     "fastinit.kernels.draws",
+    "fastinit.nn.callbacks",
+    "fastinit.nn.network",
+    "fastinit.nn.training",
 ]
 
 

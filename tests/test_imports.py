@@ -33,14 +33,14 @@ ALLOWED = {
 # the parts that may load these packages
 HEAVY = {
     "numba": {"sampling", "kernels", "nn"},
-    "scipy": {"kernels", "structured"},
+    "scipy": {"structured"},
     "pandas": {"lab"},
     "matplotlib": {"lab"},
     "sklearn": {"lab"},
     "joblib": {"lab"},
     "jinja2": {"lab"},
     "ml_dtypes": {"sampling"},
-    "rich": {"lab", "cli"},
+    "rich": {"lab", "cli", "nn"},
     "torch": {"torch", "keras"},
     "keras": {"keras"},
     "jax": {"jax", "keras"},

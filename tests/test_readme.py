@@ -48,6 +48,7 @@ def test_the_benchmark_runs(tmp_path):
     [
         "README.md",
         "CONTRIBUTING.md",
+        "docs/embedding.md",
         "docs/stream.md",
         "docs/guarantees.md",
         "benchmarks/README.md",

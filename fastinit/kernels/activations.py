@@ -235,8 +235,8 @@ def _sigmoid_slope(y, g):
 
 
 # ---------------------------------------------------------------- all elements
-# The loops read and write one array: of two, LLVM would vectorize a loop only for the case that they
-# do not overlap, and a layer's activations usually take the place of its pre-activations.
+# The loops read and write one array: of two, LLVM would vectorize a loop only for the case that
+# they do not overlap, and a layer's activations usually take the place of its pre-activations.
 
 
 @merged

@@ -268,7 +268,9 @@ def _dense_backward_parameters(x, grad_out, grad_kernel, grad_bias, accumulate=F
 def _dense_backward(x, kernel, grad_out, grad_in, grad_kernel, grad_bias, accumulate=False):
     def implementation(x, kernel, grad_out, grad_in, grad_kernel, grad_bias, accumulate=False):
         _check(grad_in.shape, kernel.shape, grad_bias.shape, grad_out.shape)
-        dense_backward_parameters(x, grad_out, grad_kernel, grad_bias, accumulate)
+        _check(x.shape, grad_kernel.shape, grad_bias.shape, grad_out.shape)
+        _backward_bias(grad_out, grad_bias, accumulate)
+        _backward_kernel(x, grad_out, grad_kernel, 0, grad_kernel.shape[0], accumulate)
         _backward_input(kernel, grad_out, grad_in)
 
     return implementation

@@ -541,10 +541,10 @@ def matmul_plus_bias(
         Added to every row.
     """
     zero, one = np.int64(0), np.int64(1)
-    m, n, k = np.int64(m), np.int64(n), np.int64(k)
+    rows, columns, depth = np.int64(m), np.int64(n), np.int64(k)
     product(
-        m, n, k, a, zero, k, one, b, zero, n, np.bool_(False), c, zero, n,
-        np.bool_(True), bias, zero, zero,
+        rows, columns, depth, a, zero, depth, one, b, zero, columns, np.bool_(False),
+        c, zero, columns, np.bool_(True), bias, zero, zero,
     )  # fmt: skip
 
 

@@ -302,7 +302,6 @@ class ReduceLROnPlateau(_Monitor):
             return
         if self._cooling > 0:
             self._cooling -= 1
-            self._wait = 0
         if self.improves(value, self.best):
             self.best, self._wait = value, 0
         elif self._cooling == 0:

@@ -172,7 +172,7 @@ def as_weights(
         weights *= own
     if class_weight is not None:
         classes = target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
-        if classes.ndim != 1 or not np.isin(classes, np.arange(2)).all() and target.ndim == 2:
+        if classes.ndim != 1 or (not np.isin(classes, np.arange(2)).all() and target.ndim == 2):
             raise ArgumentError(
                 "class_weight takes targets that are classes: numbers or one-hot rows, or 0 and 1 "
                 "for a single unit"

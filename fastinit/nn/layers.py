@@ -21,9 +21,9 @@ from fastinit.initializers import Initializer
 from fastinit.kernels.dropout import first_kept
 from fastinit.kernels.jit import FloatArray
 from fastinit.keys import Key
-from fastinit.nn import table
 from fastinit.nn.activations import activation_code, default_alpha
 from fastinit.nn.checks import as_count, as_number
+from fastinit.nn.compiled import table
 from fastinit.nn.program import Row
 from fastinit.registry import InitializerLike
 
@@ -565,7 +565,7 @@ class Normalization(Layer):
 
 
 class BatchNorm(Normalization):
-    """Batch normalization: each feature gets mean 0 and variance 1 over the batch, then gamma, beta.
+    """Batch normalization: over the batch each feature gets mean 0, variance 1, then gamma, beta.
 
     In inference, and where ``trainable`` is False, the moving mean and variance take the place of
     the batch's, as in Keras; see `fastinit.kernels.batch_norm_forward` for the formulas.

@@ -16,9 +16,11 @@ import fastinit
 from fastinit.errors import ArgumentError, ArgumentTypeError, FastinitError
 from fastinit.kernels.jit import FloatArray
 from fastinit.keys import Key, Seed
-from fastinit.nn import engine, saving, transfer
+from fastinit.nn import saving, transfer
 from fastinit.nn.callbacks import Callbacks
 from fastinit.nn.checks import as_count, as_features, as_weights, same_length
+from fastinit.nn.compiled import engine
+from fastinit.nn.compiled.table import Batch, Data, Program
 from fastinit.nn.layers import Layer, Shape
 from fastinit.nn.losses import LOSSES, Loss, get_loss
 from fastinit.nn.metrics import Metric, choose_metrics
@@ -27,7 +29,6 @@ from fastinit.nn.passes import Pass
 from fastinit.nn.program import Memory, compile_program
 from fastinit.nn.progress import Display
 from fastinit.nn.schedules import Schedule, get_schedule
-from fastinit.nn.table import Batch, Data, Program
 from fastinit.nn.training import History, Trainer, batch_of, mean_logs, target_of, threads_for
 from fastinit.sampling import threads
 

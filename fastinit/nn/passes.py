@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from fastinit.kernels.dropout import SCRATCH
 from fastinit.kernels.jit import FloatArray
-from fastinit.nn import engine, table
-from fastinit.nn.parts import judge
+from fastinit.nn.compiled import engine, table
+from fastinit.nn.compiled.parts import judge
+from fastinit.nn.compiled.table import Batch, Target
 from fastinit.nn.program import compile_program
-from fastinit.nn.table import Batch, Target
 
 if TYPE_CHECKING:
     from fastinit.nn.network import Sequential

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from fastinit.kernels.activations import LINEAR, SAVES_INPUT
 from fastinit.kernels.jit import FloatArray, IntArray
-from fastinit.nn import table
-from fastinit.nn.parts import addresses
-from fastinit.nn.table import Program
+from fastinit.nn.compiled import table
+from fastinit.nn.compiled.parts import addresses
+from fastinit.nn.compiled.table import Program
 from fastinit.sampling.memory import aligned
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ The rates are computed by `fastinit.kernels.schedules`, the same bits on every s
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields

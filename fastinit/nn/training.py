@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastinit.kernels.gradients import BLOCK
-from fastinit.nn import barrier, engine
+from fastinit.nn.compiled import barrier, engine
+from fastinit.nn.compiled.table import ROWS, Batch, Data, Target, Training
 from fastinit.nn.losses import Loss
 from fastinit.nn.metrics import Metric
-from fastinit.nn.table import ROWS, Batch, Data, Target, Training
 from fastinit.sampling import threads
 
 if TYPE_CHECKING:

@@ -96,7 +96,7 @@ def with_head(
 def _copy(layer: Layer) -> Layer:
     """Return an equal layer that belongs to no network."""
     new = copy.copy(layer)
-    new.taken = new.built = False
+    new.taken = False
     return new
 
 

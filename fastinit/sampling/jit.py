@@ -8,7 +8,10 @@ threads enter at once, or in a forked child), never eager signatures (a second a
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -34,9 +37,28 @@ def cached(function: Function) -> Function:
     is compiled in every process.
     """
     try:
-        return cast(Function, numba.njit(cache=True, **_OPTIONS)(function))
+        compiled = numba.njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:
         return cast(Function, numba.njit(**_OPTIONS)(function))
+    # Numba keeps code until the function's own file changes, but it holds code and constants of
+    # other files, too.
+    file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if file is not None:
+        folder = Path(inspect.getsourcefile(function) or __file__).parent
+        file._source_stamp = (file._source_stamp, *_stamps(folder))
+    return cast(Function, compiled)
+
+
+@cache
+def _stamps(folder: Path) -> tuple[tuple[str, float, int], ...]:
+    """Return what changes when a compiled file of a folder, or of those that it uses, does."""
+    package = Path(__file__).parent.parent
+    folders = [package / "sampling", package / "kernels"]
+    if folder in folders:
+        folders = folders[: folders.index(folder)]
+    files = sorted(file for place in (*folders, folder) for file in place.glob("*.py"))
+    statuses = [(file.name, file.stat()) for file in files]
+    return tuple((name, status.st_mtime, status.st_size) for name, status in statuses)
 
 
 def template(function: Function) -> Function:

@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, SupportsIndex
 
 from fastinit.errors import ArgumentError, ArgumentTypeError
@@ -83,6 +84,8 @@ def _quota(root: Path) -> float:
 
 # How long run_together() waits for a thread to come: one that is idle needs a hundredth of it.
 JOINING_SECONDS = 0.01
+# How often it looks whether all have returned, where nobody tells it.
+LOST_SECONDS = 0.1
 
 _lock = threading.Lock()
 _threads: int | None = None
@@ -199,7 +202,8 @@ def run_together(
     joined, returned = 1, 0
     open_to_join, go = True, False
     door = threading.Lock()
-    complete, decided, done = threading.Event(), threading.Event(), threading.Event()
+    # Not events: these are written in C, and what Ctrl-C interrupts leaves no lock behind.
+    complete, decided, done = (SimpleQueue[None]() for _ in range(3))
     errors: list[BaseException] = []
 
     def work() -> None:
@@ -210,8 +214,9 @@ def run_together(
             number = joined
             joined += 1
             if joined == wanted:
-                complete.set()
-        decided.wait()
+                complete.put(None)
+        decided.get()
+        decided.put(None)  # for the next one
         if not go:
             return
         try:
@@ -220,28 +225,29 @@ def run_together(
             errors.append(error)
         with door:
             returned += 1
-            if returned == joined - 1:
-                done.set()
+        done.put(None)
 
     try:
         with contextlib.suppress(RuntimeError):  # as in run()
             pool = _pool_of(wanted - 1)
             for _ in range(wanted - 1):
                 pool.submit(work)
-            complete.wait(JOINING_SECONDS)
+            with contextlib.suppress(Empty):
+                complete.get(timeout=JOINING_SECONDS)
         with door:
             open_to_join = False
         go = True
-        decided.set()
+        decided.put(None)
         task(0, joined)
     except BaseException as error:
         errors.append(error)
         call_off()
     while True:  # whatever interrupts, until the others have returned
         try:
-            decided.set()
-            if go and joined > 1:
-                done.wait()
+            decided.put(None)
+            while go and returned < joined - 1:
+                with contextlib.suppress(Empty):  # an interrupt may have taken what was there
+                    done.get(timeout=LOST_SECONDS)
             break
         except BaseException as error:
             errors.append(error)

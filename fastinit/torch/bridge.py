@@ -253,9 +253,7 @@ def _reorder(kind: type, columns: NDArray[Any]) -> NDArray[Any]:
 
 def _filled(module: Any, layer: Layer, arrays: dict[str, Any]) -> Any:
     """Return the module with these parameters and buffers; what is None stays."""
-    state = {
-        name: torch.from_numpy(array.copy()) for name, array in arrays.items() if array is not None
-    }
+    state = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
     module.to(next(iter(state.values())).dtype if state else None)
     module.load_state_dict(state, strict=False)
     return module.requires_grad_(layer.trainable)

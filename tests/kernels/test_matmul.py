@@ -1,4 +1,4 @@
-"""Matrix products: every element is one chain of fused multiply-adds, whatever the shape and cut."""
+"""Matrix products: every element is one chain of fused multiply-adds, however they are cut."""
 
 from fractions import Fraction
 
@@ -143,8 +143,8 @@ def test_fma_rounds_once(dtype):
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize(
     "sizes",
-    [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (6, 64, 5), (7, 65, 129), (5, 37, 128), (13, 3, 300),
-     (70, 1, 150), (1, 70, 150)],
+    [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1), (6, 64, 5), (7, 65, 129), (5, 37, 128),
+     (13, 3, 300), (70, 1, 150), (1, 70, 150)],
 )  # fmt: skip
 def test_every_element_is_a_chain(sizes, transposed, dtype):
     m, n, k = sizes
@@ -159,7 +159,7 @@ def test_every_element_is_a_chain(sizes, transposed, dtype):
 @pytest.mark.parametrize("transposed", [False, True])
 def test_a_product_through_panels_is_the_same_chain(transposed, dtype):
     a, b, start = normals(0, (17, 300), (300, 101), (17, 101), dtype=dtype)
-    assert 300 * 101 >= matmul.PANEL_FROM_ELEMENTS
+    assert matmul.PANEL_FROM_ELEMENTS <= 300 * 101
     assert len(a) >= matmul.PANEL_FROM_ROWS
     for pad in (0, 3):
         got = compute(a, b, start, transposed=transposed, pad=pad)

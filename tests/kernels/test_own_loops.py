@@ -148,8 +148,8 @@ def caller_of(names, with_options):
         places, options = CASES[name]
         assert set(known[len(places) :]) == set(options)
         options = options if with_options else {}
-        own = [f"{name}_{parameter}" for parameter in [*known[: len(places)], *options]]
-        by_name = [f"{option}={name}_{option}" for option in options]
+        own = [f"{name}__{parameter}" for parameter in [*known[: len(places)], *options]]
+        by_name = [f"{option}={name}__{option}" for option in options]
         calls.append(f"kernels.{name}({', '.join(own[: len(places)] + by_name)})")
         parameters += own
         given += [*zip(known, places, strict=False), *options.items()]
@@ -174,7 +174,7 @@ def test_python_and_compiled_code_get_the_same(first, dtype, with_options):
     for parameter, old, new, other in zip(parameters, before, inside, outside, strict=True):
         np.testing.assert_array_equal(new, other, parameter)
         if not np.array_equal(old, new):
-            did |= {name for name in names if parameter.startswith(f"{name}_")}
+            did |= {name for name in names if parameter.startswith(f"{name}__")}
     assert did == set(names)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from fastinit import nn
-from fastinit.nn import engine
+from fastinit.nn.compiled import engine
 from fastinit.nn.passes import Pass
 from fastinit.nn.training import batch_of, target_of
 

@@ -15,7 +15,8 @@ from llvmlite.binding import get_host_cpu_features
 
 import fastinit
 from fastinit import nn
-from fastinit.nn import barrier, training
+from fastinit.nn import training
+from fastinit.nn.compiled import barrier
 from fastinit.sampling import threads
 
 THREADS = (2, 3, 5)
@@ -70,7 +71,7 @@ def test_few_rows_and_every_loss(loss, count, batch_size):
 
 def test_threads_are_used_and_would_be_seen(monkeypatch):
     """The negative control: what depends on the number of threads does not pass."""
-    used, real = [], nn.engine.train
+    used, real = [], nn.compiled.engine.train
 
     def train(*arguments):
         used.append(arguments[-2:])
@@ -78,7 +79,7 @@ def test_threads_are_used_and_would_be_seen(monkeypatch):
         if arguments[-2:] == (1, 3):
             arguments[0].parameters[0] = np.nextafter(arguments[0].parameters[0], 2.0)
 
-    monkeypatch.setattr(nn.engine, "train", train)
+    monkeypatch.setattr(nn.compiled.engine, "train", train)
     fastinit.set_num_threads(1)
     alone = run(architectures.make("dense"))
     assert set(used) == {(0, 1)}
@@ -101,6 +102,27 @@ def test_random_architectures_have_the_same_bits_on_three_threads(network):
         network.fit(x, y, epochs=2, batch_size=8, verbose=0)
         results.append([array.tobytes() for array in (*network.get_weights(), network.predict(x))])
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru"])
+def test_a_smaller_last_batch_waits_for_the_others(name, monkeypatch):
+    """In it a thread has rows that another had before: chance decides who is late."""
+    real = nn.compiled.engine.infer
+
+    def infer(program, *arguments):
+        begin, end = arguments[-4:-2]
+        assert end - begin < program.capacity or (end - begin) % program.capacity == 0
+        real(program, *arguments)
+
+    monkeypatch.setattr(nn.compiled.engine, "infer", infer)
+    network = architectures.make(name)
+    x, y = architectures.examples(network, 8 * 6 + 5)
+    fastinit.set_num_threads(1)
+    expected, loss = network.predict(x, 8), network.evaluate(x, y, 8)
+    fastinit.set_num_threads(3)
+    for _ in range(20):
+        np.testing.assert_array_equal(network.predict(x, 8), expected)
+        assert network.evaluate(x, y, 8) == loss
 
 
 class EveryBatch(nn.Callback):
@@ -150,7 +172,7 @@ def test_an_interrupt_leaves_a_network_that_can_go_on(monkeypatch):
     network, other = architectures.make("dense"), architectures.make("dense")
     x, y = architectures.examples(network, 20)
     network.fit(x, y, epochs=1, verbose=0)
-    real, came = nn.engine.train, threading.Event()
+    real, came = nn.compiled.engine.train, threading.Event()
 
     def train(*arguments):
         if arguments[-2] == 0:
@@ -159,10 +181,10 @@ def test_an_interrupt_leaves_a_network_that_can_go_on(monkeypatch):
         came.set()
         real(*arguments)
 
-    monkeypatch.setattr(nn.engine, "train", train)
+    monkeypatch.setattr(nn.compiled.engine, "train", train)
     with pytest.raises(KeyboardInterrupt):
         network.fit(x, y, epochs=1, verbose=0)
-    monkeypatch.setattr(nn.engine, "train", real)
+    monkeypatch.setattr(nn.compiled.engine, "train", real)
     assert (network.steps, network.epochs) == (1, 1)
     network.fit(x, y, epochs=1, verbose=0)
     other.fit(x, y, epochs=2, verbose=0)
@@ -173,16 +195,16 @@ def test_an_interrupt_leaves_a_network_that_can_go_on(monkeypatch):
 def test_an_interrupt_after_steps_counts_them(monkeypatch):
     network, other = architectures.make("dense"), architectures.make("dense")
     x, y = architectures.examples(network, 20)
-    real = nn.engine.train
+    real = nn.compiled.engine.train
 
     def train(*arguments):
         real(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(nn.engine, "train", train)
+    monkeypatch.setattr(nn.compiled.engine, "train", train)
     with pytest.raises(KeyboardInterrupt):
         network.fit(x, y, epochs=3, verbose=0)
-    monkeypatch.setattr(nn.engine, "train", real)
+    monkeypatch.setattr(nn.compiled.engine, "train", real)
     assert (network.steps, network.epochs) == (3, 3)
     other.fit(x, y, epochs=3, verbose=0)
     np.testing.assert_array_equal(network.predict(x), other.predict(x))

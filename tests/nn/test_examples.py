@@ -3,7 +3,16 @@ import importlib
 
 import pytest
 
-MODULES = ["activations", "layers", "losses", "network", "optimizers", "training"]
+MODULES = [
+    "activations",
+    "layers",
+    "losses",
+    "network",
+    "optimizers",
+    "saving",
+    "training",
+    "transfer",
+]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -206,7 +206,7 @@ def test_ten_steps_of_every_optimizer(name):
     # which the others turn into steps.
     for ours, theirs in OPTIMIZERS[:2] if name == "batch_norm" else OPTIMIZERS:
         network = without_dropout(name, dtype=np.float64, optimizer=ours)
-        train_both(network, theirs, tolerance=1e-7)
+        train_both(network, theirs, tolerance=1e-5)
 
 
 def test_ten_steps_in_float32():

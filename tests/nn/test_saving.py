@@ -98,6 +98,15 @@ def test_training_goes_on_as_if_it_had_never_stopped(path, optimizer, dtype):
         assert a.tobytes() == b.tobytes()
 
 
+def test_a_learning_rate_set_during_training_is_kept(path):
+    network = trained(optimizer=nn.SGD(0.1))
+    network.learning_rate = np.float32(0.5)
+    network.save(path)
+    again = nn.Sequential.load(path)
+    assert (again.learning_rate, again.optimizer) == (0.5, nn.SGD(0.1))
+    assert fit(again) == fit(network)
+
+
 @pytest.mark.parametrize("drop", ["_moments", "steps", "epochs", "learning_rate", "seed"])
 def test_the_test_of_resuming_sees_each_part(path, drop):
     """Control: without any one of these, training goes on differently."""
@@ -164,17 +173,21 @@ def test_any_reader_of_the_format_finds_the_names(path):
     np.testing.assert_array_equal(first.ravel(), network.moments()[0][: first.size])
 
 
-def test_seeds_and_initializers_that_text_cannot_say(path):
-    def ones(shape, *, seed, dtype):  # not the catalogue's
-        return np.full(shape, 2, dtype)
+def ones(shape, *, seed, dtype):
+    """Not the catalogue's, but of its name."""
+    return np.full(shape, 2, dtype)
 
+
+def test_seeds_and_initializers_that_text_cannot_say(path):
     network = nn.Sequential(
         [nn.Dense(2, kernel_initializer=ones, bias_initializer="normal")],
         seed=np.random.default_rng(0),
     )
     network.build(3)
     network.save(path)
-    with pytest.warns(UserWarning, match="dense_0.kernel_initializer was .*ones.*default") as found:
+    with pytest.warns(
+        UserWarning, match=r"dense_0\.kernel_initializer was ones, .*default"
+    ) as found:
         again = nn.Sequential.load(path)
     assert found[0].filename == __file__
     same_bits(again, network)

@@ -323,7 +323,7 @@ def test_an_example_of_weight_two_is_two_examples():
 def test_no_form_of_the_data_compiles_anew():
     x, y = problems.rings(10)
     fit(make())
-    before = len(nn.engine.train.signatures)
+    before = len(nn.compiled.engine.train.signatures)
     fixed, apart = x.astype(np.float32), np.zeros(81, np.uint8)
     fixed.flags.writeable = False
     unaligned = apart[1:].view(np.float32).reshape(10, 2)
@@ -331,10 +331,10 @@ def test_no_form_of_the_data_compiles_anew():
         network = make()
         network.fit(data, y, batch_size=np.int32(4), shuffle=1, verbose=0)
         network.predict(data)
-    assert len(nn.engine.train.signatures) == before
+    assert len(nn.compiled.engine.train.signatures) == before
 
 
-def test_training_on_an_empty_batch_or_with_bad_weights_is_refused():
+def test_bad_weights_splits_and_verbosity_are_refused():
     x, y = problems.rings(6)
     for options, message in (
         ({"sample_weight": [1.0] * 5}, r"shape \(6,\), got \(5,\)"),

@@ -32,9 +32,9 @@ from fastinit.kernels.jit import FloatArray, IntArray, njit
 from fastinit.kernels.matmul import TILE_ROWS
 from fastinit.kernels.optimizers import STEP_VALUES, prepare_step
 from fastinit.kernels.views import view
-from fastinit.nn.barrier import gather, wait
-from fastinit.nn.parts import share
-from fastinit.nn.table import (
+from fastinit.nn.compiled.barrier import gather, wait
+from fastinit.nn.compiled.parts import share
+from fastinit.nn.compiled.table import (
     BACKWARD,
     BATCH_NORM,
     COLUMNS,

@@ -45,7 +45,7 @@ from fastinit.kernels.recurrent import (
     rnn_forward,
 )
 from fastinit.kernels.views import view
-from fastinit.nn.table import (
+from fastinit.nn.compiled.table import (
     ACTIVATE,
     ACTIVATE_BACKWARD,
     ACTIVATION,

@@ -20,10 +20,10 @@ CALLED_OFF = 2**62
 
 
 @intrinsic
-def _arrive(typing, counter):
+def _arrive(typing: Any, counter: Any) -> Any:
     """Add one to the first element, and see all that other threads wrote before they did."""
 
-    def codegen(context, builder, signature, arguments):
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, value=arguments[0])
         builder.atomic_rmw("add", array.data, INT(1), "acq_rel")
         return context.get_dummy_value()
@@ -32,10 +32,10 @@ def _arrive(typing, counter):
 
 
 @intrinsic
-def _arrived(typing, counter):
+def _arrived(typing: Any, counter: Any) -> Any:
     """Return the first element as other threads left it."""
 
-    def codegen(context, builder, signature, arguments):
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array = context.make_array(signature.args[0])(context, builder, value=arguments[0])
         return builder.load_atomic(array.data, "acquire", 8)
 
@@ -43,10 +43,10 @@ def _arrived(typing, counter):
 
 
 @intrinsic
-def _let_others_run(typing):
+def _let_others_run(typing: Any) -> Any:
     """Give the processor to another thread, where the system has a call for it by that name."""
 
-    def codegen(context, builder, signature, arguments):
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         if sys.platform != "win32":
             signature = ir.FunctionType(ir.IntType(32), [])
             builder.call(

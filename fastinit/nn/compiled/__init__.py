@@ -1,0 +1,1 @@
+"""The compiled training loop: `table` describes layers, `parts` computes them, `engine` walks."""

@@ -1,0 +1,47 @@
+"""The programs in examples/ run as a user runs them, and print what they promise."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "examples"
+# program: words that its output has
+EXPECTED = {
+    "own_loop_numba": ["dead units", "test accuracy"],
+    "own_loop_numpy": ["loss", "test"],
+    "transfer_learning": ["from scratch", "fine-tuned", "gain"],
+}
+
+
+def run(name):
+    result = subprocess.run(
+        [sys.executable, "-W", "error", FOLDER / f"{name}.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert max(map(len, result.stdout.splitlines())) <= 100
+    return result.stdout
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_examples_run(name):
+    output = run(name)
+    for words in EXPECTED[name]:
+        assert words in output
+    if name == "own_loop_numba":
+        rows = [line.split() for line in output.splitlines()[1:]]
+        assert [row[-2] for row in rows if "anew" in row] == ["0%"] * 3
+        accuracies = [float(row[-1].rstrip("%")) for row in rows]
+        assert min(accuracies[1::2]) > 95 > 90 > max(accuracies[2::2])
+    if name == "transfer_learning":
+        gains = [float(line.split()[-3]) for line in output.splitlines()[2:]]
+        assert len(gains) == 3
+        assert min(gains) > 0
+
+
+def test_every_example_is_run():
+    assert {path.stem for path in FOLDER.glob("*.py")} == set(EXPECTED)
