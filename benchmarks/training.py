@@ -202,6 +202,7 @@ JOBS = {
         small,
         (faster("Keras", 25), faster("PyTorch", 30), faster("NumPy", 8), faster("JAX", 1.7)),
         flops=flops([20, 64, 1], 10 * 1000),
+        repeats=5,
     ),
     2: Job(
         "64-128-128-10, batch 64",
