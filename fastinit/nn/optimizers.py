@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastinit.errors import ArgumentError, ArgumentTypeError, unknown_name
-from fastinit.kernels import gradients, optimizers
-from fastinit.kernels.jit import FloatArray
+from fastinit.kernels import optimizers
 from fastinit.nn.checks import as_number
 from fastinit.nn.schedules import Schedule, from_arguments, get_schedule
 
@@ -153,60 +152,6 @@ class Optimizer(ABC):
         if isinstance(self.learning_rate, Schedule):
             config["learning_rate"] = self.learning_rate.get_config()
         return {"name": self.name, **config}
-
-    def start(self, parameters: FloatArray) -> tuple[FloatArray, ...]:
-        """Return the arrays that the rule remembers, as they are before the first step.
-
-        Parameters
-        ----------
-        parameters : ndarray, shape (size,)
-            All parameters of the network.
-
-        Returns
-        -------
-        tuple of ndarray
-            As many as `slots`.
-        """
-        return tuple(np.full_like(parameters, self.slot_value) for _ in range(self.slots))
-
-    def update(
-        self,
-        parameters: FloatArray,
-        gradient: FloatArray,
-        memory: tuple[FloatArray, ...],
-        step: int,
-    ) -> None:
-        """Change the parameters and the memory in place.
-
-        Parameters
-        ----------
-        parameters, gradient : ndarray, shape (size,)
-            All parameters of the network, and the gradient of the loss in them.
-        memory : tuple of ndarray
-            What `start` returned.
-        step : int
-            Number of this step, from 1.
-        """
-        values, (rate,) = np.empty(optimizers.STEP_VALUES), self.rates(step - 1, 1).tolist()
-        optimizers.prepare_step(self.code, self.hyper(), step, rate, values)
-        scale = 1.0
-        if self.global_clipnorm is not None:
-            scale = gradients.norm_scale(gradients.global_norm(gradient), self.global_clipnorm)
-        limit = math.inf if self.clipvalue is None else self.clipvalue
-        first, second = (*memory, parameters[:0], parameters[:0])[:2]
-        optimizers.optimizer_step(
-            self.code,
-            values,
-            parameters,
-            gradient,
-            first,
-            second,
-            0.0,
-            0.0,
-            self.weight_decay,
-            scale,
-            limit,
-        )
 
 
 @dataclass(frozen=True, repr=False)
