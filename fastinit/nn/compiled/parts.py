@@ -108,9 +108,12 @@ __all__ = ["addresses", "share"]
 @inlined
 def share(size, unit, thread, threads):
     """Return which part of a range a thread does, cut at multiples of `unit`."""
-    units = (size + unit - 1) // unit
-    first, last = units * thread // threads * unit, units * (thread + 1) // threads * unit
-    return min(first, size), min(last, size)
+    first, last = 0, size
+    if threads > 1:  # divisions are slow, for a small network
+        units = (size + unit - 1) // unit
+        first = min(units * thread // threads * unit, size)
+        last = min(units * (thread + 1) // threads * unit, size)
+    return first, last
 
 
 # Dense layers
