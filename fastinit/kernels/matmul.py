@@ -24,7 +24,7 @@ from numba.core import cgutils, types
 from fastinit.kernels.jit import FloatArray, intrinsic, njit
 from fastinit.sampling.jit import inlined
 
-__all__ = ["fma", "matmul", "matmul_plus_bias", "matmul_transposed", "product", "transpose"]
+__all__ = ["matmul", "matmul_plus_bias", "matmul_transposed", "product", "transpose"]
 
 TILE_ROWS = 6
 LOW_TILE_ROWS = 2  # for the last rows, where there are no more than 4
@@ -309,21 +309,6 @@ def _transpose_block(typing, a, a_start, a_row, out, out_start, out_row):
         return context.get_dummy_value()
 
     return types.void(a, index, index, out, index, index), codegen
-
-
-@intrinsic
-def fma(typing, a, b, c):
-    """Return ``a * b + c`` of three numbers of one type, rounded once where the processor can."""
-    if not (isinstance(a, types.Float) and a == b == c):
-        return None
-
-    def codegen(context, builder, signature, arguments):
-        a, b, c = arguments
-        if Processor(context).has_fma:
-            return builder.fma(a, b, c)
-        return builder.fadd(builder.fmul(a, b), c)
-
-    return a(a, b, c), codegen
 
 
 @njit

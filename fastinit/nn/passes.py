@@ -12,7 +12,7 @@ from fastinit.kernels.jit import FloatArray
 from fastinit.nn.compiled import engine, table
 from fastinit.nn.compiled.parts import judge
 from fastinit.nn.compiled.table import Batch, Target
-from fastinit.nn.program import compile_program
+from fastinit.nn.program import compile_program, lowest_that_learns
 
 if TYPE_CHECKING:
     from fastinit.nn.network import Sequential
@@ -89,8 +89,7 @@ class Pass:
 
     def backward(self) -> None:
         """Compute all gradients from that of the last layer's outputs."""
-        learning = np.flatnonzero(self.program.layers[:, table.ROWS])
-        smallest = int(learning[0]) if learning.size else len(self.program.layers)
+        smallest = lowest_that_learns(self.program.layers)
         arguments = self.program, smallest, self.examples, self.step
         engine.run_backward(*arguments, self._counter, 0, 0, 1, self._words)
         engine.parameter_gradients(*arguments, 0, 1, self._words)

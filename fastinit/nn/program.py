@@ -18,7 +18,7 @@ from fastinit.sampling.memory import aligned
 if TYPE_CHECKING:
     from fastinit.nn.layers import Layer, Regularizer
 
-__all__ = ["Memory", "Row", "compile_program"]
+__all__ = ["Memory", "Row", "compile_program", "lowest_that_learns"]
 
 ALIGNMENT = 16  # elements: arrays begin on cache lines, and no two threads write to one
 
@@ -278,10 +278,15 @@ def compile_program(
     )
 
 
+def lowest_that_learns(rows: IntArray) -> int:
+    """Return the first layer of a table with parameters that learn: no gradient is wanted below."""
+    learning = np.flatnonzero(rows[:, table.ROWS])
+    return int(learning[0]) if learning.size else len(rows)
+
+
 def _make_room_for_gradients(builder: _Builder, rows: NDArray[Any]) -> None:
     """Set where the gradient of each layer's output stands, and that of its input."""
-    learning = np.flatnonzero(rows[:, table.ROWS])
-    smallest = int(learning[0]) if learning.size else len(rows)
+    smallest = lowest_that_learns(rows)
     after = -1
     for i in range(len(rows) - 1, -1, -1):
         row = rows[i]

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from fastinit.kernels.gradients import BLOCK
 from fastinit.nn.compiled import barrier, engine
-from fastinit.nn.compiled.table import ROWS, Batch, Data, Target, Training
+from fastinit.nn.compiled.table import Batch, Data, Target, Training
 from fastinit.nn.losses import Loss
 from fastinit.nn.metrics import Metric
+from fastinit.nn.program import lowest_that_learns
 from fastinit.sampling import threads
 
 if TYPE_CHECKING:
@@ -160,8 +161,7 @@ class Trainer:
         self._program = network.program(
             batch_size, threads=self._threads, training=True, left_out=loss.left_out
         )
-        learning = np.flatnonzero(self._program.layers[:, ROWS])
-        smallest = int(learning[0]) if learning.size else len(network.layers)
+        smallest = lowest_that_learns(self._program.layers)
         self._target = target_of(loss, network.metrics, smallest)
         self._batch = batch_of(
             data, network.output_size, batch_size, len(network.metrics), network.memory.trained
