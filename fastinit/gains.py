@@ -159,29 +159,31 @@ def activation_of(activation: Activation) -> Callable[[NDArray[np.float64]], NDA
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(20)
 
+# Where an interval is cut. Between its ends and the nodes next to them, 0.003 of its length, a rule
+# sees no kink; the short pieces at the ends look there.
+CUTS = np.array([0.0, 0.01, 0.5, 0.99, 1.0])
+
 
 def expectation(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> float:
     """Return E[f(z)] for a standard normal z and an f that is smooth but for kinks and jumps.
 
-    Gauss-Legendre on intervals that are halved where halving them makes a difference, until they
-    are shorter than 1e-10; the normal density is below 1e-31 beyond the ends. Before its first and
-    beyond its last node, 0.003 of an interval, nothing is seen: there, a jump may cost 1e-3 of its
-    size.
+    Gauss-Legendre on intervals that are cut where cutting them makes a difference, until they are
+    shorter than 2e-10; the normal density is below 1e-31 beyond the ends. What is within 4e-5 of an
+    end of an interval of length 1 may stay unseen: there, a jump may cost that share of its size.
     """
     left = np.arange(-12.0, 12.0)
     right = left + 1.0
     wholes = _integrals(function, left, right)
     tolerance, total = 1e-13 * float(np.abs(wholes).sum()), 0.0
     while left.size:
-        middle = 0.5 * (left + right)
-        left, right = np.concatenate((left, middle)), np.concatenate((middle, right))
-        halves = _integrals(function, left, right)
-        both = halves.reshape(2, -1).sum(axis=0)
-        split = np.abs(both - wholes) > tolerance  # nan is done with
-        split &= middle - left[: middle.size] > 1e-10
-        total += float(both[~split].sum())
-        again = np.tile(split, 2)
-        left, right, wholes = left[again], right[again], halves[again]
+        bounds = left[:, None] + (right - left)[:, None] * CUTS
+        lefts, rights = bounds[:, :-1], bounds[:, 1:]
+        pieces = _integrals(function, lefts.ravel(), rights.ravel()).reshape(lefts.shape)
+        sums = pieces.sum(axis=1)
+        split = np.abs(sums - wholes) > tolerance  # nan is done with
+        split &= right - left > 2e-10
+        total += float(sums[~split].sum())
+        left, right, wholes = (part[split].ravel() for part in (lefts, rights, pieces))
     return total
 
 

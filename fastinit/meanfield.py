@@ -308,6 +308,7 @@ def _mean_square_slope(phi: Function, q: float, activation: Activation) -> float
     root, step = math.sqrt(q), 2.0**-17
 
     def slope(z: NDArray[np.float64]) -> NDArray[np.float64]:
+        z = np.copysign(np.maximum(np.abs(z), step), z)  # not across a kink at 0
         return (phi(root * (z + step)) - phi(root * (z - step))) / (2.0 * step * root)
 
     moment = expectation(lambda z: slope(z) ** 2)

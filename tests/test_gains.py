@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import integrate, special, stats
 
@@ -66,11 +66,12 @@ def test_gain_of_a_callable():
 
 
 @given(st.floats(-4.0, 4.0))
+@example(3.500685534593517)  # just beyond the middle of an interval
 def test_kinks_and_jumps_may_be_anywhere(a):
     tail, density = stats.norm.sf(a), stats.norm.pdf(a)
     kink = (1 + a * a) * tail - a * density  # E[relu(z - a)^2]
     assert gain(lambda z: np.maximum(z - a, 0.0)) == pytest.approx(kink**-0.5, rel=1e-9)
-    assert gain(lambda z: 1.0 * (z > a)) ** -2 == pytest.approx(tail, abs=1.5e-3 * density)
+    assert gain(lambda z: 1.0 * (z > a)) ** -2 == pytest.approx(tail, abs=5e-5 * density)
 
 
 def test_named_activations_are_those_of_the_gains_in_closed_form():
