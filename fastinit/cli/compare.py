@@ -1,23 +1,26 @@
-"""The command ``fastinit``."""
+"""``fastinit compare``."""
 
 from __future__ import annotations
 
 import argparse
-import io
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from fastinit import __version__, show_config
-from fastinit.errors import ArgumentError, FastinitError
+from fastinit.cli.arguments import (
+    EXIT_INTERRUPTED,
+    EXIT_OUTPUT,
+    EXIT_USAGE,
+    fail,
+    open_terminal,
+    split_commas,
+)
+from fastinit.errors import ArgumentError
 
 if TYPE_CHECKING:
     from fastinit.lab import Comparison
 
-__all__ = ["main", "split_commas"]
-
-EXIT_OUTPUT, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+__all__ = ["add", "run"]
 
 EXAMPLES = """\
 examples:
@@ -27,83 +30,14 @@ examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports a mistake in one line; ``--help`` has the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USAGE, f"{self.prog}: error: {message}\n")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command ``fastinit``.
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser.
 
     Parameters
     ----------
-    argv : sequence of str, optional
-        The arguments; by default those of the process.
-
-    Returns
-    -------
-    int
-        0; 1 if the results were printed but could not be written to the output folder; 2 for a
-        mistake in the arguments or the data; 130 if interrupted.
-
-    Raises
-    ------
-    SystemExit
-        With the status 2, if the arguments cannot be parsed.
+    commands : argparse subparsers
     """
-    arguments = _parser().parse_args(argv)
-    run = {"compare": _compare, "info": _info}[arguments.command]
-    try:
-        return run(arguments)
-    except FastinitError as error:
-        return _fail(str(error), EXIT_USAGE)
-    except KeyboardInterrupt:
-        return _fail("interrupted", EXIT_INTERRUPTED)
-
-
-def split_commas(text: str) -> list[str]:
-    """Split a list at its commas, but not at those inside parentheses.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    list of str
-        The items without spaces around them.
-
-    Raises
-    ------
-    ArgumentError
-        If an item is empty.
-
-    Examples
-    --------
-    >>> from fastinit.cli import split_commas
-    >>> split_commas("zeros,normal(mean=0, std=0.5)")
-    ['zeros', 'normal(mean=0, std=0.5)']
-    """
-    items, depth = [""], 0
-    for character in text:
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            items.append("")
-        else:
-            items[-1] += character
-    items = [item.strip() for item in items]
-    if not all(items):
-        raise ArgumentError(f"empty item in the list {text!r}")
-    return items
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="fastinit", description="Initial weights for neural networks.")
-    parser.add_argument("--version", action="version", version=f"fastinit {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    compare = commands.add_parser(
+    parser = commands.add_parser(
         "compare",
         help="train the same network from several initializers and show what each one does",
         description="Train the same network from several initializers and show what each one does.",
@@ -111,14 +45,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,  # what is not given keeps lab.compare's default
     )
-    for add in (_add_network_options, _add_training_options, _add_output_options):
-        add(compare)
-    commands.add_parser(
-        "info",
-        help="show the backend, the instruction set, threads and versions",
-        description="Show the backend, the instruction set, threads and versions.",
-    )
-    return parser
+    for add_options in (_add_network_options, _add_training_options, _add_output_options):
+        add_options(parser)
 
 
 def _add_network_options(parser: argparse.ArgumentParser) -> None:
@@ -200,16 +128,22 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _info(arguments: argparse.Namespace) -> int:
-    show_config()
-    return 0
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command.
 
+    Parameters
+    ----------
+    arguments : argparse.Namespace
 
-def _compare(arguments: argparse.Namespace) -> int:
+    Returns
+    -------
+    int
+        The exit status.
+    """
     try:
         from fastinit.lab import Interrupted, compare, report
     except ModuleNotFoundError as error:
-        return _fail(str(error), EXIT_USAGE)
+        return fail(str(error), EXIT_USAGE)
     options = vars(arguments)
     folder, as_json = options.pop("out"), options.pop("json")
     del options["command"]
@@ -223,27 +157,26 @@ def _compare(arguments: argparse.Namespace) -> int:
         try:
             report.check_writable(folder)
         except ArgumentError as error:  # said at once; the results are printed all the same
-            folder, status = None, _fail(f"{error}; only printing the results", EXIT_OUTPUT)
+            folder, status = None, fail(f"{error}; only printing the results", EXIT_OUTPUT)
     try:
         found = compare(**options, progress=True)
     except Interrupted as interrupt:
         if interrupt.comparison.runs:
             _print(interrupt.comparison, as_json)
-        return _fail(str(interrupt), EXIT_INTERRUPTED)
+        return fail(str(interrupt), EXIT_INTERRUPTED)
     _print(found, as_json)
     if folder is None:
         return status
     try:
         page, table = found.write(folder)
     except OSError as error:
-        return _fail(f"the results above were not written: {error}", EXIT_OUTPUT)
+        return fail(f"the results above were not written: {error}", EXIT_OUTPUT)
     print(f"wrote {page} and {table}", file=sys.stderr)
     return 0
 
 
 def _print(found: Comparison, as_json: bool) -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without the sign ±
+    open_terminal()
     if as_json:
         print(found.to_json())
         return
@@ -259,8 +192,3 @@ def _units(text: str) -> list[int]:
         return [int(item) for item in split_commas(text)]
     except ValueError:
         raise ArgumentError(f"hidden must be numbers of units, like 64,64, got {text!r}") from None
-
-
-def _fail(message: str, status: int) -> int:
-    print(f"fastinit: error: {message}", file=sys.stderr)
-    return status
