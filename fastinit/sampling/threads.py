@@ -11,15 +11,13 @@ import math
 import operator
 import os
 import threading
+from _thread import start_new_thread
 from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import SupportsIndex
 
 from fastinit.errors import ArgumentError, ArgumentTypeError
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
 
 __all__ = ["get_num_threads", "run", "run_together", "set_num_threads"]
 
@@ -89,8 +87,8 @@ LOST_SECONDS = 0.1
 
 _lock = threading.Lock()
 _threads: int | None = None
-_pool: ThreadPoolExecutor | None = None
-_pool_size = 0
+_started = 0
+_waiting: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
 
 def get_num_threads() -> int:
@@ -155,34 +153,26 @@ def run(task: Callable[[int], None], count: int) -> None:
 
     numbers = iter(range(count))
     one_at_a_time = threading.Lock()
-    stopped = threading.Event()
+    stopped = False
 
-    def work() -> None:
+    def work(_: int) -> None:
+        nonlocal stopped
         try:
-            while not stopped.is_set():
+            while not stopped:
                 with one_at_a_time:
                     i = next(numbers, None)
                 if i is None:
                     return
                 task(i)
         except BaseException:
-            stopped.set()
+            stopped = True
             raise
 
-    futures: list[Future[None]] = []
-    try:
-        # Refused when the interpreter shuts down or no thread can be started: then work alone.
-        with contextlib.suppress(RuntimeError):
-            pool = _pool_of(helpers)
-            for _ in range(helpers):
-                futures.append(pool.submit(work))
-        work()
-    finally:
-        stopped.set()
-        errors = [future.exception() for future in futures if not future.cancel()]
-    for error in errors:
-        if error is not None:
-            raise error
+    def stop() -> None:
+        nonlocal stopped
+        stopped = True
+
+    _work(_Party(), work, work, helpers, stop)
 
 
 def run_together(
@@ -199,81 +189,130 @@ def run_together(
         task(0, 1)
         return
 
-    joined, returned = 1, 0
-    open_to_join, go = True, False
-    door = threading.Lock()
-    # Not events: these are written in C, and what Ctrl-C interrupts leaves no lock behind.
-    complete, decided, done = (SimpleQueue[None]() for _ in range(3))
-    errors: list[BaseException] = []
+    party = _Party()
+    complete, decided = SimpleQueue[None](), SimpleQueue[None]()
+    go = False
 
-    def work() -> None:
-        nonlocal joined, returned
-        with door:
-            if not open_to_join:
-                return
-            number = joined
-            joined += 1
-            if joined == wanted:
-                complete.put(None)
-        decided.get()
-        decided.put(None)  # for the next one
-        if not go:
-            return
-        try:
-            task(number, joined)
-        except BaseException as error:
-            errors.append(error)
-        with door:
-            returned += 1
-        done.put(None)
-
-    try:
-        with contextlib.suppress(RuntimeError):  # as in run()
-            pool = _pool_of(wanted - 1)
-            for _ in range(wanted - 1):
-                pool.submit(work)
-            with contextlib.suppress(Empty):
-                complete.get(timeout=JOINING_SECONDS)
-        with door:
-            open_to_join = False
+    def lead(number: int) -> None:
+        nonlocal go
+        with contextlib.suppress(Empty):
+            complete.get(timeout=JOINING_SECONDS)
+        party.close()
         go = True
         decided.put(None)
-        task(0, joined)
-    except BaseException as error:
-        errors.append(error)
+        task(number, party.joined)
+
+    def follow(number: int) -> None:
+        if number == wanted - 1:
+            complete.put(None)
+        decided.get()
+        decided.put(None)  # for the next one
+        if go:
+            task(number, party.joined)
+
+    def give_up() -> None:
         call_off()
-    while True:  # whatever interrupts, until the others have returned
+        decided.put(None)
+
+    _work(party, lead, follow, wanted - 1, give_up)
+
+
+class _Party:
+    """The thread that called, number 0, and those that have joined it.
+
+    Locks and queues are those written in C: what Ctrl-C interrupts leaves none of them behind.
+    """
+
+    def __init__(self) -> None:
+        self.joined, self.returned = 1, 0
+        self.open = True
+        self.door = threading.Lock()
+        self.came_back = SimpleQueue[None]()
+        self.errors: list[BaseException] = []
+
+    def join(self, work: Callable[[int], None]) -> None:
+        """Do `work` on the thread that calls, unless it comes too late."""
+        with self.door:
+            if not self.open:
+                return
+            number = self.joined
+            self.joined += 1
         try:
-            decided.put(None)
-            while go and returned < joined - 1:
-                with contextlib.suppress(Empty):  # an interrupt may have taken what was there
-                    done.get(timeout=LOST_SECONDS)
-            break
+            work(number)
         except BaseException as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
+            self.errors.append(error)
+        with self.door:
+            self.returned += 1
+        self.came_back.put(None)
+
+    def close(self) -> None:
+        """Let nobody join any more."""
+        with self.door:
+            self.open = False
+
+    def wait(self) -> None:
+        """Wait until all that joined have returned."""
+        while self.returned < self.joined - 1:
+            with contextlib.suppress(Empty):  # an interrupt may have taken what was there
+                self.came_back.get(timeout=LOST_SECONDS)
 
 
-def _pool_of(size: int) -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor  # takes milliseconds: not before it is used
+def _work(
+    party: _Party,
+    mine: Callable[[int], None],
+    theirs: Callable[[int], None],
+    helpers: int,
+    give_up: Callable[[], None],
+) -> None:
+    """Call ``mine(0)`` here and ``theirs(number)`` on as many threads as come, at most `helpers`.
 
-    global _pool, _pool_size
+    Returns, or raises the first error, when all that came have returned. Where `mine` raises, or
+    Ctrl-C comes before it begins, ``give_up()`` is to make the others return.
+    """
+    try:
+        # Refused when the interpreter shuts down or no thread can be started: then work alone.
+        with contextlib.suppress(RuntimeError):
+            _submit(lambda: party.join(theirs), helpers)
+        mine(0)
+    except BaseException as error:
+        party.errors.append(error)
+        give_up()
+    waiting = True
+    while waiting:  # whatever interrupts
+        try:
+            party.close()
+            party.wait()
+            waiting = False
+        except BaseException as error:
+            party.errors.append(error)
+    if party.errors:
+        raise party.errors[0]
+
+
+def _submit(work: Callable[[], None], count: int) -> None:
+    """Have `work` called `count` times by the library's threads, of which there are that many."""
+    global _started
     with _lock:
-        if _pool is None or _pool_size < size:
-            if _pool is not None:
-                _pool.shutdown(wait=False)
-            _pool = ThreadPoolExecutor(size, thread_name_prefix="fastinit")
-            _pool_size = size
-        return _pool
+        while _started < count:
+            # Not threading.Thread, nor an executor: Ctrl-C at the wrong moment would leave one of
+            # their locks, which are written in Python, closed for ever.
+            start_new_thread(_serve, (_waiting,))
+            _started += 1
+    for _ in range(count):
+        _waiting.put(work)
 
 
-def _forget_pool() -> None:
+def _serve(waiting: SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        waiting.get()()
+
+
+def _forget_threads() -> None:
     """Start anew in a forked child: the parent's threads, and who held the lock, are not there."""
-    global _lock, _pool, _pool_size
+    global _lock, _started, _waiting
     _lock = threading.Lock()
-    _pool, _pool_size = None, 0
+    _started, _waiting = 0, SimpleQueue()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_forget_threads)

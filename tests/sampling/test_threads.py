@@ -117,7 +117,7 @@ def test_a_child_forked_during_a_fill_draws_the_same(expected):
 
 @forks
 @ignore_fork_warning
-def test_a_child_forked_while_the_pool_is_locked_draws_the_same(expected):
+def test_a_child_forked_while_threads_are_started_draws_the_same(expected):
     fastinit.set_num_threads(2)
     draw()
     with threads._lock:
@@ -171,6 +171,39 @@ def test_ctrl_c_comes_through_a_fill_of_1e9_elements_within_a_second():
     assert process.returncode == 0
 
 
+STRESSED = """
+import faulthandler, random, signal, time, fastinit
+from fastinit.sampling import threads
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+fastinit.set_num_threads(3)
+random.seed(0)
+signal.signal(signal.SIGALRM, interrupt)
+faulthandler.dump_traceback_later(60, exit=True)
+came, ran = 0, []
+for i in range(3000):
+    work = threads.run_together if i % 2 else threads.run
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 4e-4))
+        while True:
+            work(lambda *_: time.sleep(1e-5), 3)
+    except KeyboardInterrupt:
+        came += 1
+threads.run(ran.append, 100)
+print(came, sorted(ran) == list(range(100)))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer here")
+def test_interrupts_at_any_moment_leave_nothing_locked():
+    result = subprocess.run(
+        [sys.executable, "-c", STRESSED], capture_output=True, text=True, timeout=90, check=False
+    )
+    assert result.stdout == "3000 True\n", result.stderr
+
+
 def run(code):
     code = "import atexit, threading, time, fastinit\nfastinit.set_num_threads(2)\n" + code
     result = subprocess.run(
@@ -189,7 +222,7 @@ def draw_at_exit(before):
     )
 
 
-@pytest.mark.parametrize("before", ["draw()", ""], ids=["pool up", "no pool yet"])
+@pytest.mark.parametrize("before", ["draw()", ""], ids=["threads up", "none yet"])
 def test_drawing_while_the_interpreter_exits(before):
     assert run(draw_at_exit(before)) == "drew 10000000\n"
 
@@ -249,24 +282,22 @@ def test_no_more_tasks_than_threads(patient):
     assert together(7) == [(0, 1)]
 
 
-def test_fewer_tasks_run_together_while_the_pool_is_busy():
+def test_fewer_tasks_run_together_while_the_threads_are_busy():
     fastinit.set_num_threads(3)
     together(3)
-    pool, size = threads._pool_of(2), threads._pool_size
+    size = threads._started
     leave, busy = threading.Event(), threading.Barrier(size + 1, timeout=30)
 
     def stay():
         busy.wait()
         leave.wait(30)
 
-    stays = [pool.submit(stay) for _ in range(size)]
+    threads._submit(stay, size)
     busy.wait()
     try:
         assert together(3) == [(0, 1)]
     finally:
         leave.set()
-    for future in stays:
-        future.result(30)
     assert len(together(3)) > 1  # those who came too late have gone home
 
 
@@ -328,14 +359,13 @@ def test_an_interrupt_as_the_first_task_begins_calls_the_others_off(patient):
 
 def test_an_interrupt_while_others_are_awaited_runs_nothing(monkeypatch):
     fastinit.set_num_threads(3)
-    real, ran = threads._pool_of, []
+    real, ran = threads._submit, []
 
-    class Pool:
-        def submit(self, work):
-            real(2).submit(work)
-            raise KeyboardInterrupt
+    def submit(work, count):
+        real(work, count)
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(threads, "_pool_of", lambda size: Pool())
+    monkeypatch.setattr(threads, "_submit", submit)
     with pytest.raises(KeyboardInterrupt):
         threads.run_together(lambda number, n: ran.append(number), 3)
     monkeypatch.undo()
@@ -346,17 +376,14 @@ def test_an_interrupt_while_others_are_awaited_runs_nothing(monkeypatch):
 @pytest.mark.parametrize("started", [0, 1])
 def test_tasks_that_cannot_all_get_a_thread_are_fewer(started, monkeypatch):
     fastinit.set_num_threads(3)
-    real, submitted = threads._pool_of, []
+    real = threads._submit
 
-    class Pool:
-        def submit(self, work):
-            if len(submitted) == started:
-                time.sleep(0.1)  # those that have a thread come
-                raise RuntimeError("can't start new thread")
-            submitted.append(work)
-            real(2).submit(work)
+    def submit(work, count):
+        real(work, started)
+        time.sleep(0.1)  # those that have a thread come
+        raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threads, "_pool_of", lambda size: Pool())
+    monkeypatch.setattr(threads, "_submit", submit)
     slow = []
 
     def task(number, n):
@@ -387,7 +414,7 @@ def test_tasks_run_together_in_a_forked_child(patient):
     assert child.exitcode == 0
 
 
-def test_importing_the_library_loads_no_pool():
+def test_threads_need_no_executor():
     assert run("import sys; print('concurrent.futures' in sys.modules)") == "False\n"
 
 
