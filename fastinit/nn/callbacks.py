@@ -41,6 +41,9 @@ class Callback:
     model : Sequential
         The network that is being trained. ``self.model.stop_training = True`` ends the training
         after the epoch, or at once where it is set after a batch.
+    every : int
+        How many batches there are from one call of `on_train_batch_end` to the next, across epochs:
+        1, unless a callback sets it. It is read after each call; the batches between run compiled.
     stop_at_nan : bool
         Class attribute: whether training is to end after a batch whose loss is not finite.
 
@@ -53,6 +56,7 @@ class Callback:
     """
 
     model: Sequential
+    every = 1
     stop_at_nan = False
 
     def on_train_begin(self, logs: Logs) -> None:
@@ -70,14 +74,14 @@ class Callback:
         """
 
     def on_train_batch_end(self, batch: int, logs: Logs) -> None:
-        """Be called after every batch; where a callback overrides this, batches run one by one.
+        """Be called after every batch, or every so many; see `every`.
 
         Parameters
         ----------
         batch : int
             Number of the batch in its epoch, from 0.
         logs : dict of str to float
-            The batch's own loss and metrics.
+            The batch's own loss and metrics; the means over the last batches that ran together.
         """
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
@@ -594,9 +598,13 @@ class Callbacks:
         for callback in self._callbacks:
             callback.model = model
         idle = Callback.on_train_batch_end
-        self.of_batches = any(
-            getattr(c.on_train_batch_end, "__func__", None) is not idle for c in self._callbacks
-        )
+        self._between = [
+            callback
+            for callback in self._callbacks
+            if getattr(callback.on_train_batch_end, "__func__", None) is not idle
+        ]
+        self._left = [as_count("every", callback.every) for callback in self._between]
+        self.of_batches = bool(self._between)
         self.of_epochs = bool(self._callbacks)
         self.stop_at_nan = any(c.stop_at_nan for c in self._callbacks)
 
@@ -612,6 +620,28 @@ class Callbacks:
         """
         for callback in self._callbacks:
             getattr(callback, hook)(*arguments)
+
+    def batches(self) -> int:
+        """Return how many batches may run until one is to be called."""
+        return min(self._left)
+
+    def after_batches(self, count: int, batch: int, logs: Logs) -> None:
+        """Count batches, and call those whose turn it is.
+
+        Parameters
+        ----------
+        count : int
+            How many have run.
+        batch : int
+            Number of the last in its epoch, from 0.
+        logs : dict of str to float
+            Their loss and metrics.
+        """
+        for i, callback in enumerate(self._between):
+            self._left[i] -= count
+            if not self._left[i]:
+                callback.on_train_batch_end(batch, logs)
+                self._left[i] = as_count("every", callback.every)
 
 
 def _as_callback(callback: Any) -> Callback:

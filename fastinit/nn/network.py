@@ -440,11 +440,11 @@ class Sequential:
         steps = epochs * trainer.steps_of_an_epoch
         while steps:
             before = trainer.sums()
-            taken = trainer.run(1 if hooks.of_batches else steps)
+            taken = trainer.run(min(steps, hooks.batches()) if hooks.of_batches else steps)
             steps -= taken
             display.advance(taken, trainer.mean_loss)
             if hooks.of_batches:
-                hooks.call("on_train_batch_end", *trainer.last_batch(before))
+                hooks.after_batches(taken, *trainer.last_batches(taken, before))
             self.stop_training |= trainer.diverged and hooks.stop_at_nan
             if self.stop_training and (hooks.of_batches or trainer.diverged):
                 trainer.close_epoch()

@@ -249,12 +249,15 @@ class Trainer:
             return float(self.finished[-1][0]) if self.finished else math.nan
         return float(self._sums[0]) / (self._number * self._training.batch_size)
 
-    def last_batch(self, before: NDArray[np.float64]) -> tuple[int, dict[str, float]]:
-        """Return number and logs of the batch just run, from the sums before it."""
+    def last_batches(self, count: int, before: NDArray[np.float64]) -> tuple[int, dict[str, float]]:
+        """Return the number of the last batch, and the logs of the last `count`, all of one epoch.
+
+        `before` has the sums before them.
+        """
         size, examples = self._training.batch_size, len(self._data.x)
         number = (self._number or self.steps_of_an_epoch) - 1
         after = self._sums if self._number else self.finished[-1] * examples
-        rows = min(size, examples - number * size)
+        rows = min(size * count, examples - (number + 1 - count) * size)
         return number, mean_logs(self._network, (after - before) / rows)
 
     def close_epoch(self) -> None:

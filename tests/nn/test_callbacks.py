@@ -178,6 +178,40 @@ def test_a_plateau_lowers_the_rate():
     assert record.history["learning_rate"] == [0.5, 0.5, 0.5, 0.25, 0.25, 0.2]
 
 
+class Batches(nn.Callback):
+    def __init__(self, *every):
+        self.plan, self.calls, self.every = list(every[1:]), [], every[0]
+
+    def on_train_batch_end(self, batch, logs):
+        self.calls.append((self.model.steps, batch, logs["loss"]))
+        self.every = self.plan.pop(0) if self.plan else self.every
+
+
+def test_batches_between_calls_run_together():
+    each, some, varied = Batches(1), Batches(4), Batches(3, 1)
+    network = make()
+    fit(network, each, some, varied, batch_size=8, epochs=3)  # 7 batches an epoch, the last smaller
+    assert [step for step, _, _ in each.calls] == list(range(1, 22))
+    assert [step for step, _, _ in some.calls] == [4, 8, 12, 16, 20]
+    assert [batch for _, batch, _ in some.calls] == [3, 0, 4, 1, 5]
+    assert [step for step, _, _ in varied.calls] == [3, *range(4, 22)]
+
+    alone = Batches(4)
+    together = make()
+    fit(together, alone, batch_size=8, epochs=3)
+    assert same(network.get_weights(), together.get_weights())
+    losses = [loss for _, _, loss in each.calls]
+    # Of batches 0 to 3; of 7, which ended at the epoch's end, nothing is left in the logs of 8.
+    assert alone.calls[0][2] == pytest.approx(np.mean(losses[:4]))
+    assert alone.calls[1][2] == pytest.approx(losses[7])
+
+
+@pytest.mark.parametrize("every", [0, -1])
+def test_no_callback_comes_less_than_once(every):
+    with pytest.raises(ArgumentError, match=f"every must be at least 1, got {every}"):
+        fit(make(), Batches(every))
+
+
 # A loss that is no number
 
 
