@@ -1,14 +1,39 @@
 """What one look at a network holds: figures a layer, forward and backward.
 
-The subjects (`fastinit.lab.subjects`) fill these in, one a framework; whatever judges, prints, draws
-or stores them knows nothing of frameworks.
+The subjects (`fastinit.lab.subjects`) fill these in, one a framework; whatever judges, prints,
+draws or stores them knows nothing of frameworks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["LayerFigures", "Observation"]
+__all__ = ["HISTOGRAMS", "Histogram", "LayerFigures", "Observation"]
+
+HISTOGRAMS = "histogram", "weight_histogram"
+"""The fields of :class:`LayerFigures` that are no single numbers."""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How numbers are distributed: counts in bins of one width.
+
+    Attributes
+    ----------
+    low, high : float
+        The least and the greatest number, where the first bin begins and the last one ends; NaN
+        where no number is finite.
+    counts : tuple of int
+        Numbers in each bin, :data:`fastinit.lab.figures.BINS` of them. Where all numbers are the
+        same, they are in the middle one.
+    left_out : int
+        Numbers that are not finite, which are in none.
+    """
+
+    low: float
+    high: float
+    counts: tuple[int, ...]
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +88,12 @@ class LayerFigures:
     gradient_through_time : float or None
         Of a recurrent layer: the factor a step by which the gradient of the last step's output by
         the state, or the input, changes from each step to the one before it.
+    features : int or None
+        How many numbers the layer puts out for one example, all positions counted.
+    steps : int or None
+        Of a recurrent layer: how many steps an example has.
+    histogram, weight_histogram : Histogram or None
+        Of a part of its outputs, the activation included, and of the kernel's weights.
     """
 
     name: str
@@ -88,6 +119,10 @@ class LayerFigures:
     units: int | None
     bias_mean: float | None
     gradient_through_time: float | None
+    features: int | None = None
+    steps: int | None = None
+    histogram: Histogram | None = None
+    weight_histogram: Histogram | None = None
 
 
 @dataclass(frozen=True)

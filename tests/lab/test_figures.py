@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fastinit.lab.figures import (
     DISTINCT_TOLERANCE,
+    correlation,
+    dead_share,
     distinct_units,
+    effective_rank,
+    expected_std,
+    factor_a_step,
     idle_share,
+    layer_figures,
     ratio,
     root_mean_square,
+    sample,
+    saturated_share,
     spread,
 )
 
@@ -90,3 +101,134 @@ def test_distinct_units_heeds_bias_and_tolerance():
 
 def test_copies_cannot_be_told_among_broken_weights():
     assert distinct_units(np.full((3, 4), np.nan)) == 4
+
+
+def test_distinct_units_beyond_the_first_sieve():
+    """Units that agree in the weights that are looked at first, and differ elsewhere."""
+    random = np.random.default_rng(1).normal(size=(200, 30)).astype(np.float32)
+    copies = np.repeat(random[:, :1], 30, axis=1)
+    assert distinct_units(copies) == 1
+    copies[1] = random[1]  # not among the 31 evenly spaced inputs
+    assert distinct_units(copies) == 30
+    mixed = np.hstack([random, random[:, :7]])
+    assert distinct_units(mixed) == 30
+    many = np.random.default_rng(2).normal(size=(3, 2000)).astype(np.float32)
+    assert distinct_units(many) == 2000
+    assert distinct_units(np.ones((3, 2000), np.float32)) == 1
+
+
+def slow_rank(rows):
+    """As the formula stands: singular values of the centred matrix, squared."""
+    squares = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False) ** 2
+    shares = squares[squares > 1e-12 * squares.sum()] / squares.sum()
+    return math.exp(-sum(p * math.log(p) for p in shares))
+
+
+@pytest.mark.parametrize("shape", [(20, 50), (100, 7), (128, 128), (2, 3)])
+def test_effective_rank_is_that_of_the_singular_values(shape):
+    rows = np.random.default_rng(0).normal(size=shape) * np.linspace(0.1, 3.0, shape[1]) + 5.0
+    rank, limit = effective_rank(rows)
+    assert rank == pytest.approx(slow_rank(rows), rel=1e-6)
+    assert limit == min(shape[0] - 1, shape[1])
+
+
+def test_effective_rank_at_the_ends():
+    assert effective_rank(np.ones((8, 5)))[0] == 0.0
+    assert effective_rank(np.zeros((8, 5)))[0] == 0.0
+    line = np.linspace(-1, 1, 8)[:, None] * np.arange(1.0, 6.0)
+    assert effective_rank(line)[0] == pytest.approx(1.0)
+    assert math.isnan(effective_rank(np.full((8, 5), np.nan))[0])
+    assert effective_rank(1e-30 * line)[0] == pytest.approx(1.0)  # of what vanishes, too
+    assert effective_rank(np.ones((1, 5))) == (0.0, 0)
+
+
+def test_correlation_is_the_mean_cosine_of_all_pairs():
+    rows = np.random.default_rng(0).normal(size=(30, 12)) + 0.5
+    cosines = [
+        a @ b / math.sqrt((a @ a) * (b @ b)) for i, a in enumerate(rows) for b in rows[i + 1 :]
+    ]
+    assert correlation(rows) == pytest.approx(np.mean(cosines))
+    assert correlation(1e-30 * rows.astype(np.float32)) == pytest.approx(np.mean(cosines), rel=1e-5)
+    assert correlation(np.ones((5, 3))) == pytest.approx(1.0)
+    assert correlation(np.array([[1.0, 0.0], [0.0, 0.0]])) is None
+    assert correlation(np.array([[1.0, np.inf], [0.0, 1.0]])) is None
+    assert correlation(np.ones((1, 3))) is None
+
+
+def test_expected_std_is_the_customary_rule():
+    assert expected_std("relu", 200, 7) == pytest.approx(math.sqrt(2 / 200))
+    assert expected_std("gelu", 200, 7) == pytest.approx(math.sqrt(2 / 200))
+    assert expected_std("selu", 200, 7) == pytest.approx(math.sqrt(1 / 200))
+    for bounded in (None, "linear", "tanh", "sigmoid", "softsign"):
+        assert expected_std(bounded, 200, 100) == pytest.approx(math.sqrt(2 / 300))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "factor"),
+    [
+        (0.5 ** np.arange(9.0)[::-1], 0.5),
+        (1.1 ** np.arange(200.0)[::-1], 1.1),
+        (np.array([0.0, 0.0, 1.0]), 0.0),
+        (np.array([0.0, 0.0, 0.25, 0.5, 1.0]), 0.5),  # as far as float32 holds it
+        (np.array([np.inf, 4.0, 2.0, 1.0]), 2.0),
+        (np.array([1.0]), None),
+        (np.array([1.0, 0.0]), None),
+        (np.array([]), None),
+    ],
+)
+def test_factor_a_step(sizes, factor):
+    found = factor_a_step(sizes)
+    assert found == (None if factor is None else pytest.approx(factor))
+
+
+def test_dead_and_saturated_only_where_there_is_such_a_thing():
+    rows = np.array([[0.0, 1.0, 0.999], [0.0, 0.0, 0.999], [0.0, 0.0, -0.999]])
+    assert dead_share("relu", rows) == pytest.approx(1 / 3)
+    assert dead_share("gelu", rows) is None is dead_share(None, rows)
+    assert saturated_share("tanh", rows) == pytest.approx(1 / 3)
+    assert saturated_share("relu", rows) is None
+
+
+@given(st.tuples(st.integers(1, 400), st.integers(1, 400), st.integers(1, 1500)))
+@settings(max_examples=60, deadline=None)
+def test_a_sample_is_small_and_evenly_spaced(shape):
+    taken = [len(range(n)[part]) for n, part in zip(shape, sample(shape), strict=True)]
+    assert all(1 <= some <= n for some, n in zip(taken, shape, strict=True))
+    assert taken[0] <= 256
+    assert taken[2] <= 256
+    assert math.prod(taken) <= 65_536
+    if math.prod(shape) <= 65_536 and shape[0] <= 256 and shape[2] <= 256:
+        assert taken == list(shape)  # nothing is left out without need
+
+
+def numbers(found):
+    return {
+        name: value for name, value in dataclasses.asdict(found).items() if isinstance(value, float)
+    }
+
+
+@given(st.integers(0, 2**31), st.sampled_from(["relu", "tanh", None]))
+@settings(max_examples=25, deadline=None)
+def test_the_order_of_examples_does_not_matter(seed, activation):
+    rng = np.random.default_rng(seed)
+    outputs = np.maximum(rng.normal(size=(20, 3, 6)), -0.5)
+    one = layer_figures("a", "A", outputs, activation=activation)
+    other = layer_figures("a", "A", outputs[rng.permutation(20)], activation=activation)
+    assert numbers(one) == pytest.approx(numbers(other), rel=1e-9, abs=1e-12)
+
+
+def test_what_is_not_finite_is_a_result():
+    for bad in (np.nan, np.inf):
+        outputs = np.ones((4, 1, 3), np.float32)
+        outputs[0, 0, 0] = bad
+        found = layer_figures(
+            "a", "A", outputs, activation="relu", kernel=np.full((3, 3), bad), kernel_gradient=bad
+        )
+        assert not math.isfinite(found.mean)
+        assert math.isnan(found.effective_rank)
+        assert found.correlation is None
+        assert found.dead == pytest.approx(1 / 3)
+        assert found.distinct_units == 3
+    large = layer_figures("a", "A", np.array([[[1e38, -1e38]], [[3e38, 3e38]]], np.float32))
+    assert math.isfinite(large.std)
+    assert large.effective_rank > 0
