@@ -85,6 +85,9 @@ def test_options_reach_compare(monkeypatch):
         *["--activation", "relu,tanh", "--hidden", "8,8", "--hidden", "4", "--epochs", "5"],
         *["--batch-size", "16", "--optimizer", "adam", "--lr", "0.5", "--seeds", "4"],
         *["--goal", "0.8", "--data", "x.npz", "--target", "t", "--jobs", "2"],
+        *["--depths", "2,3", "--widths", "8", "--normalization", "none,batch", "--tune"],
+        *["--dropout", "0,0.5", "--task", "regression", "--runs", "r.jsonl"],
+        *["--backend", "dask", "--scheduler", "tcp://host:8786"],
     )
     assert seen == {
         "initializers": ["zeros", "normal(mean=0, std=0.5)", "ones"],
@@ -92,13 +95,22 @@ def test_options_reach_compare(monkeypatch):
         "hidden": [[8, 8], [4]],
         "epochs": 5,
         "batch_size": 16,
-        "optimizer": "adam",
-        "learning_rate": 0.5,
+        "optimizer": ["adam"],
+        "learning_rate": [0.5],
         "seeds": 4,
         "goal": 0.8,
         "data": "x.npz",
         "target": "t",
         "jobs": 2,
+        "depths": [2, 3],
+        "widths": [8],
+        "normalization": ["none", "batch"],
+        "dropout": [0.0, 0.5],
+        "task": "regression",
+        "tune": True,
+        "runs": "r.jsonl",
+        "backend": "dask",
+        "scheduler": "tcp://host:8786",
         "progress": True,
     }
     assert set(seen) == parameters
@@ -111,18 +123,21 @@ def test_help_states_the_defaults(capsys):
     for name, option in [
         ("epochs", "--epochs N"),
         ("batch_size", "--batch-size N"),
-        ("optimizer", "--optimizer NAME sgd, adagrad, adam, adamw or rmsprop"),
+        ("optimizer", "--optimizer NAME,... sgd, adagrad, adam, adamw or rmsprop"),
         ("seeds", "--seeds N runs of each network"),
-        ("goal", "test accuracy that counts as trained"),
-        ("data", "a classification problem"),
+        ("goal", "that counts as trained"),
+        ("data", "such as moons or spirals"),
+        ("backend", "a dask or ray cluster"),
+        ("normalization", "none, batch or layer"),
     ]:
         assert f"{option} (default: {signature[name].default})" in text
-    for name, option in [
-        ("activations", "activations of the hidden layers; may be repeated"),
-        ("hidden", "several networks"),
+    for values, option in [
+        (lab.plan.DEFAULT_ACTIVATIONS, "activations of the hidden layers"),
+        (lab.plan.DEFAULT_HIDDEN, "several networks"),
+        ((lab.plan.DEFAULT_DEPTH,), "numbers of hidden layers"),
+        ((lab.plan.DEFAULT_WIDTH,), "units of each hidden layer"),
     ]:
-        values = ",".join(map(str, signature[name].default))
-        assert f"{option} (default: {values})" in text
+        assert f"{option} (default: {','.join(map(str, values))})" in text
     rates = {name: kind().learning_rate for name, kind in OPTIMIZERS.items()}
     assert f"{rates.pop('sgd')} for sgd, {rates['adam']} for the others" in text
     assert set(rates.values()) == {rates["adam"]}
@@ -142,6 +157,9 @@ def test_help_states_the_defaults(capsys):
         (["--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
         (["--lr", "nan"], "learning_rate must be above 0"),
         (["--lr", "-1"], "learning_rate must be above 0"),
+        (["--lr", "0.1,fast"], "learning_rate must be numbers, got 'fast'"),
+        (["--backend", "dsk"], "unknown backend 'dsk'; did you mean 'dask'"),
+        (["--scheduler", "tcp://host:1"], "scheduler is 'tcp://host:1', but backend 'loky'"),
         (["--goal", "90"], "goal must be above 0 and below 1, got 90.0"),
         (["--optimizer", "adm"], "unknown optimizer 'adm'; did you mean 'adam"),
         (["--data", "none.csv"], "no data file 'none.csv'"),
@@ -149,7 +167,7 @@ def test_help_states_the_defaults(capsys):
     ],
 )
 def test_mistakes(monkeypatch, capsys, arguments, message):
-    monkeypatch.setattr("fastinit.lab.plan.train", None)  # nothing is computed
+    monkeypatch.setattr("fastinit.lab.sweep.train", None)  # nothing is computed
     assert run("compare", "--jobs", "1", *arguments) == 2
     out, err = capsys.readouterr()
     assert message in err
@@ -160,13 +178,13 @@ def test_mistakes(monkeypatch, capsys, arguments, message):
 def test_a_folder_that_cannot_be_written_is_reported_first(monkeypatch, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     said_before_training = []
-    real = lab.plan.train
+    real = lab.sweep.train
 
     def train(*arguments):
         said_before_training.append(capsys.readouterr().err)
         return real(*arguments)
 
-    monkeypatch.setattr(lab.plan, "train", train)
+    monkeypatch.setattr(lab.sweep, "train", train)
     assert run(*QUICK, "--out", str(tmp_path / "file")) == 1
     assert "cannot write into the folder" in said_before_training[0]
     assert "symmetric" in capsys.readouterr().out  # the results are printed all the same
@@ -185,14 +203,14 @@ def test_results_are_printed_even_if_they_cannot_be_written(monkeypatch, tmp_pat
 
 
 def test_interrupt(monkeypatch, capsys):
-    real = lab.plan.train
+    real = lab.sweep.train
 
     def interrupted(task, data, training):
         if task.initializer == "he_normal":
             raise KeyboardInterrupt
         return real(task, data, training)
 
-    monkeypatch.setattr("fastinit.lab.plan.train", interrupted)
+    monkeypatch.setattr("fastinit.lab.sweep.train", interrupted)
     assert run(*QUICK) == 130
     out, err = capsys.readouterr()
     assert "symmetric" in out

@@ -13,6 +13,7 @@ from fastinit.sampling import backend
 PACKAGE = Path(fastinit.__file__).parent
 CATALOGUE = {"keys", "fans", "gains", "initializers", "registry", "draws", "recipes", "structured"}
 CATALOGUE |= {"depth", "meanfield", "trees"}
+LAB = {"errors", "sampling", "kernels", "nn", *CATALOGUE, "fastinit"}
 # part of the package: the parts it may import
 ALLOWED = {
     "errors": set(),
@@ -22,7 +23,8 @@ ALLOWED = {
     "config": {"errors", "sampling", "fastinit"},
     "datadriven": {"errors", "sampling", *CATALOGUE},
     "nn": {"errors", "sampling", "kernels", *CATALOGUE, "datadriven", "fastinit"},
-    "lab": {"errors", "sampling", "kernels", "nn", *CATALOGUE, "fastinit"},
+    "lab": LAB,
+    "lab.subjects": {*LAB, "lab", "torch", "keras"},  # each of them when such a model comes
     "torch": {"errors", "sampling", *CATALOGUE, "datadriven", "nn", "fastinit"},  # bridge: lazily
     "keras": {"errors", "sampling", *CATALOGUE, "datadriven", "nn", "fastinit"},  # bridge: lazily
     "jax": {"errors", "sampling", *CATALOGUE, "fastinit"},
@@ -33,22 +35,26 @@ ALLOWED = {
 # the parts that may load these packages
 HEAVY = {
     "numba": {"sampling", "kernels", "nn"},
-    "scipy": {"structured"},
+    "scipy": {"structured", "lab"},
     "pandas": {"lab"},
     "matplotlib": {"lab"},
     "sklearn": {"lab"},
     "joblib": {"lab"},
     "jinja2": {"lab"},
+    "babel": {"lab"},
+    "threadpoolctl": {"lab"},
     "ml_dtypes": {"sampling"},
     "rich": {"lab", "cli", "nn"},
-    "torch": {"torch", "keras"},
-    "keras": {"keras"},
-    "jax": {"jax", "keras"},
+    "torch": {"torch", "keras", "lab.subjects"},
+    "keras": {"keras", "lab.subjects"},
+    "jax": {"jax", "keras", "lab.subjects"},
 }
 
 
 def part_of(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    first, *rest = path.relative_to(PACKAGE).parts
+    inner = f"{first}.{rest[0]}" if rest else first
+    return inner if inner in ALLOWED else first.removesuffix(".py")
 
 
 def imported(path):

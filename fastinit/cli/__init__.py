@@ -7,13 +7,19 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fastinit import __version__
-from fastinit.cli import compare, info
+from fastinit.cli import compare, diagnose, info, propagate, report
 from fastinit.cli.arguments import EXIT_INTERRUPTED, EXIT_USAGE, fail
 from fastinit.errors import FastinitError
 
 __all__ = ["main"]
 
-COMMANDS = {"compare": compare, "info": info}
+COMMANDS = {
+    "compare": compare,
+    "diagnose": diagnose,
+    "propagate": propagate,
+    "report": report,
+    "info": info,
+}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,31 +1,67 @@
-"""A comparison in words: headings, cells and sentences that the terminal and the page share."""
+"""A comparison in words: headings, cells and sentences that the terminal and the reports share."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from fastinit.lab.figures import IDLE_KIND
-from fastinit.lab.records import Record
+from fastinit.lab.report.document import quoted
+from fastinit.lab.report.languages import N_, _, ngettext, number
 
 if TYPE_CHECKING:
     from fastinit.lab import comparison
+    from fastinit.lab.records import Record
+    from fastinit.lab.runs import Network
 
 __all__ = [
+    "TOO_FEW_SEEDS",
+    "VERDICTS",
     "architecture",
     "cells",
     "describe",
     "fastest",
+    "goal_sentence",
     "headings",
     "percent",
+    "score",
     "short",
-    "title",
+    "titles",
+    "too_few_seeds",
+    "verdict_name",
 ]
+
+VERDICTS = {
+    "trains": N_("trains"),
+    "slow": N_("slow"),
+    "vanishing": N_("vanishing"),
+    "exploding": N_("exploding"),
+    "symmetric": N_("symmetric"),
+    "diverged": N_("diverged"),
+}
+"""What the rules say -> how it is written."""
+
+TOO_FEW_SEEDS = N_("So few seeds cannot tell whether scores differ by more than chance: run more.")
+
+
+def too_few_seeds(records: Iterable[Record]) -> bool:
+    """Say whether nothing can be said of differences between the records.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        Of one network.
+
+    Returns
+    -------
+    bool
+    """
+    return any(record.differs == "too few seeds" for record in records)
 
 
 def describe(found: comparison.Comparison) -> str:
-    """Return one sentence on what was run.
+    """Return a sentence or two on what was run.
 
     Parameters
     ----------
@@ -35,29 +71,50 @@ def describe(found: comparison.Comparison) -> str:
     -------
     str
     """
-    data, training = found.plan.data, found.plan.training
-    seeds = len({task.seed for task in found.plan.tasks})
-    return (
-        f"{data.name}: {len(data.x_train)} train and {len(data.x_test)} test rows, "
-        f"{data.x_train.shape[1]} features, {len(data.classes)} classes. "
-        f"{training.optimizer}, learning rate {training.learning_rate:g}, "
-        f"batches of {training.batch_size}, {_number(training.epochs, 'epoch')}, "
-        f"{_number(seeds, 'seed')}."
-    )
+    data, training = found.about["data"], found.about["training"]
+    sentence = (
+        _("{name}: {train_rows} train and {test_rows} test rows, {features} features, regression.")
+        if data["task"] == "regression"
+        else _(
+            "{name}: {train_rows} train and {test_rows} test rows, {features} features, "
+            "{classes} classes."
+        )
+    ).format(**data)
+    networks = [group.network for group in found.groups]
+    seeds = max((record.seeds for record in found.records), default=0)
+    how = [
+        *_common(networks[0], networks),
+        _("batches of {size}").format(size=training["batch_size"]),
+        ngettext("{count} epoch", "{count} epochs", training["epochs"]).format(
+            count=training["epochs"]
+        ),
+        ngettext("{count} seed", "{count} seeds", seeds).format(count=seeds),
+    ]
+    return f"{sentence} {', '.join(how)}."
 
 
-def title(group: comparison.Group) -> str:
-    """Return what a network is called.
+def titles(groups: Sequence[comparison.Group], *, brief: bool = False) -> list[str]:
+    """Return what the networks are called.
 
     Parameters
     ----------
-    group : Group
+    groups : sequence of Group
+        All of a comparison.
+    brief : bool, default False
+        Whether to leave out what they have in common; else activation and layers are always named.
 
     Returns
     -------
-    str
+    list of str
     """
-    return f"{group.activation}, hidden layers {architecture(group.hidden)}"
+    networks = [group.network for group in groups]
+    one = {
+        field: len({getattr(network, field) for network in networks}) == 1
+        for field in networks[0]._fields
+    }
+    if not brief or all(one.values()):
+        one["activation"] = one["hidden"] = False
+    return [", ".join(_facts(network, one, brief)) for network in networks]
 
 
 def architecture(hidden: tuple[int, ...]) -> str:
@@ -74,34 +131,38 @@ def architecture(hidden: tuple[int, ...]) -> str:
     Examples
     --------
     >>> from fastinit.lab.cells import architecture
-    >>> architecture((128, 64))
-    '128-64'
+    >>> architecture((128, 64)), architecture((64,) * 12)
+    ('128-64', '12 x 64')
     """
+    if len(hidden) > 6 and len(set(hidden)) == 1:
+        return f"{len(hidden)} x {hidden[0]}"
     return "-".join(map(str, hidden))
 
 
-def headings(activation: str, goal: float) -> tuple[str, ...]:
-    """Return the column headings, each of two lines, for one network's table.
+def headings(group: comparison.Group, goal: float) -> tuple[str, ...]:
+    """Return the column headings of one network's table in English, each of at most two lines.
 
     Parameters
     ----------
-    activation : str
-        Decides whether idle units are called dead or saturated.
+    group : Group
     goal : float
-        The test accuracy that counts as trained.
+        The test score that counts as trained.
 
     Returns
     -------
     tuple of str
     """
+    idle = "satur." if IDLE_KIND.get(group.activation) == "saturated" else "dead"
+    rate = ("learn.\nrate",) if group.network.learning_rate is None else ()
     return (
         "\ninitializer",
+        *rate,
         "train\nloss",
-        "test\naccuracy",
+        "test\nscore",
         f"epochs\nto {percent(goal)}%",
         "grad.\nratio",
         "signal\nratio",
-        f"{'satur.' if IDLE_KIND.get(activation) == 'saturated' else 'dead'}\nunits",
+        f"{idle}\nunits",
         "\nverdict",
     )
 
@@ -117,18 +178,17 @@ def cells(record: Record) -> tuple[str, ...]:
     -------
     tuple of str
     """
-    accuracy = f"{100 * record.test_accuracy:.1f}"
-    if record.seeds > 1:
-        accuracy += f" ± {100 * record.test_accuracy_std:.1f}"
+    rate = (number(record.learning_rate, ".2g"),) if record.rate == "chosen" else ()
     return (
         record.initializer,
+        *rate,
         "nan" if math.isnan(record.train_loss) else short(record.train_loss),
-        accuracy,
+        score(record),
         "-" if record.epochs_to_goal is None else str(record.epochs_to_goal),
         short(record.gradient_ratio),
         short(record.signal_ratio),
         _idle(record),
-        record.verdict,
+        verdict_name(record.verdict),
     )
 
 
@@ -149,6 +209,66 @@ def fastest(records: Iterable[Record]) -> list[Record]:
     return [record for count, record in trained if epochs and count == min(epochs)]
 
 
+def goal_sentence(group: comparison.Group, goal: float) -> str:
+    """Return which initializers reach the goal first.
+
+    Parameters
+    ----------
+    group : Group
+    goal : float
+
+    Returns
+    -------
+    str
+        The names between backticks.
+    """
+    best = fastest(group.records)
+    if not best:
+        return _("No initializer trains to {goal} % test score.").format(goal=percent(goal))
+    epochs = best[0].epochs_to_goal or 0
+    return ngettext(
+        "Fastest to {goal} % test score, in {epochs} epoch: {names}.",
+        "Fastest to {goal} % test score, in {epochs} epochs: {names}.",
+        epochs,
+    ).format(
+        goal=percent(goal), epochs=epochs, names=", ".join(quoted(r.initializer) for r in best)
+    )
+
+
+def verdict_name(verdict: str) -> str:
+    """Return a verdict of :data:`fastinit.lab.rules.RULES` in the current language.
+
+    Parameters
+    ----------
+    verdict : str
+
+    Returns
+    -------
+    str
+    """
+    return _(VERDICTS.get(verdict, verdict))
+
+
+def score(record: Record) -> str:
+    """Return the mean test score in per cent, and how far its interval reaches.
+
+    Parameters
+    ----------
+    record : Record
+
+    Returns
+    -------
+    str
+    """
+    mean = number(100 * record.test_score, ".1f")
+    if math.isnan(record.test_score_low):
+        return mean
+    reach = max(
+        record.test_score_high - record.test_score, record.test_score - record.test_score_low
+    )
+    return f"{mean} ± {number(100 * reach, '.1f')}"
+
+
 def percent(share: float) -> str:
     """Return a share as a number of per cent.
 
@@ -166,7 +286,7 @@ def percent(share: float) -> str:
     >>> percent(0.9), percent(0.975)
     ('90', '97.5')
     """
-    return f"{100 * share:.10g}"
+    return number(100 * share, ".10g")
 
 
 def short(value: float) -> str:
@@ -194,8 +314,8 @@ def short(value: float) -> str:
     if value < 1e-3 or value >= 9999.5:
         return f"{value:.0e}"
     if value < 0.1:
-        return f"{value:.2g}"
-    return f"{value:.2f}" if value < 99.995 else f"{value:.0f}"
+        return number(value, ".2g")
+    return number(value, ".2f" if value < 99.995 else ".0f")
 
 
 def _idle(record: Record) -> str:
@@ -205,5 +325,38 @@ def _idle(record: Record) -> str:
     return start if start == end else f"{start}→{end}"
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def _facts(network: Network, common: Mapping[str, bool], brief: bool) -> Iterator[str]:
+    """Yield what a network is called by, without what is in common."""
+    if not common["activation"]:
+        yield network.activation
+    if not common["hidden"]:
+        units = architecture(network.hidden)
+        yield units if brief else _("hidden layers {units}").format(units=units)
+    kinds = {
+        "none": _("no normalization"),
+        "batch": _("batch normalization"),
+        "layer": _("layer normalization"),
+    }
+    if not common["normalization"] or (network.normalization != "none" and not brief):
+        yield kinds[network.normalization]
+    if not common["dropout"] or (network.dropout and not brief):
+        share = number(network.dropout)
+        yield _("dropout {share}").format(share=share) if network.dropout else _("no dropout")
+    if not common["optimizer"]:
+        yield network.optimizer
+    if not common["learning_rate"]:
+        yield _rate(network)
+
+
+def _common(network: Network, networks: Sequence[Network]) -> Iterator[str]:
+    """Yield the optimizer and the learning rate, where all networks have the same."""
+    if len({other.optimizer for other in networks}) == 1:
+        yield network.optimizer
+    if len({other.learning_rate for other in networks}) == 1:
+        yield _rate(network)
+
+
+def _rate(network: Network) -> str:
+    if network.learning_rate is None:
+        return _("tuned learning rates")
+    return _("learning rate {rate}").format(rate=number(network.learning_rate))

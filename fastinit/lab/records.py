@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 
 from fastinit.lab import rules
-from fastinit.lab.runs import Run
+from fastinit.lab.runs import Network, Run
+from fastinit.lab.statistics import Test, interval, standings, usable
 
 __all__ = ["Record", "summarise"]
 
@@ -28,9 +29,11 @@ class Record:
     seeds : int
         Number of runs behind the figures.
     train_loss, train_loss_std : float
-        After the last epoch: mean and sample standard deviation over the seeds.
-    test_accuracy, test_accuracy_std : float
-        Likewise.
+        After the last epoch: mean and sample standard deviation over the seeds. Infinite or NaN
+        if a run's loss is.
+    test_score, test_score_std : float
+        Likewise, accuracy or R²; one below 0 or undefined counts as 0, see
+        :func:`fastinit.lab.statistics.usable`.
     epochs_to_goal : int or None
         Median over the seeds, one that never reached the goal counting as last; None if the
         median one never did.
@@ -42,6 +45,22 @@ class Record:
         Fewest units that differ in any hidden layer after training, over all seeds.
     verdict : str
         The commonest verdict of the seeds; of equally common ones, the worst.
+    test_score_low, test_score_high : float
+        Confidence interval of the mean test score, 95 %, within 0 and 1; NaN for a single seed.
+        See :func:`fastinit.lab.statistics.interval`.
+    differs : {"best", "differs", "noise", "too few seeds"}
+        How its test score stands to the best of the network, by a test paired over the seeds and
+        corrected for all pairs; see :func:`fastinit.lab.statistics.standings`.
+    p_value : float or None
+        Of that test, corrected; None for the best, and of too few seeds.
+    diverged : int
+        Number of runs with this verdict.
+    optimizer : str
+    learning_rate : float
+    normalization : str
+    dropout : float
+    rate : {"given", "tried", "chosen"}
+        As in :class:`fastinit.lab.Task`.
     """
 
     activation: str
@@ -50,8 +69,8 @@ class Record:
     seeds: int
     train_loss: float
     train_loss_std: float
-    test_accuracy: float
-    test_accuracy_std: float
+    test_score: float
+    test_score_std: float
     epochs_to_goal: int | None
     gradient_ratio: float
     signal_ratio: float
@@ -59,28 +78,66 @@ class Record:
     idle_end: float | None
     distinct_units: int
     verdict: str
+    test_score_low: float = math.nan
+    test_score_high: float = math.nan
+    differs: str = "too few seeds"
+    p_value: float | None = None
+    diverged: int = 0
+    optimizer: str = "sgd"
+    learning_rate: float = 0.01
+    normalization: str = "none"
+    dropout: float = 0.0
+    rate: str = "given"
+
+    @property
+    def network(self) -> Network:
+        """All but the initializer; the learning rate is None if it was chosen for each."""
+        rate = self.learning_rate if self.rate == "given" else None
+        return Network(
+            self.activation, self.hidden, self.normalization, self.dropout, self.optimizer, rate
+        )
 
 
-def summarise(runs: Iterable[Run]) -> tuple[Record, ...]:
-    """Return one record for each initializer in each network, in the order of the runs.
+def summarise(runs: Iterable[Run], test: Test = "t") -> Iterator[Record]:
+    """Yield one record for each initializer in each network, in the order of the runs.
+
+    No more than the runs of one record, and the scores and records of one network, are held at a
+    time.
 
     Parameters
     ----------
     runs : iterable of Run
-        Those of one record stand side by side.
+        Those of one record stand side by side, and those of one network.
+    test : {"t", "wilcoxon", "permutation"}, default "t"
+        How initializers are compared; see :func:`fastinit.lab.statistics.standings`.
 
-    Returns
-    -------
-    tuple of Record
+    Yields
+    ------
+    Record
     """
-    cases = groupby(runs, key=lambda run: (run.activation, run.hidden, run.initializer))
-    return tuple(_record(list(case)) for _, case in cases)
+    for _, network in groupby(runs, key=lambda run: run.network):
+        records, scores = [], []
+        for _, case in groupby(network, key=lambda run: (run.initializer, run.learning_rate)):
+            of_seeds = list(case)
+            records.append(_record(of_seeds))
+            scores.append({run.seed: float(usable(run.final_score)) for run in of_seeds})
+        for record, standing in zip(records, standings(_table(scores), test=test), strict=True):
+            yield replace(record, differs=standing.word, p_value=standing.p_value)
+
+
+def _table(scores: Sequence[dict[int, float]]) -> np.ndarray:
+    """Return one row an initializer, one column a seed; NaN where there is no run."""
+    seeds = sorted(set().union(*scores))
+    return np.array([[case.get(seed, math.nan) for seed in seeds] for case in scores])
 
 
 def _record(runs: Sequence[Run]) -> Record:
     first = runs[0]
     loss, loss_std = _mean_std([run.final_loss for run in runs])
-    accuracy, accuracy_std = _mean_std([run.final_accuracy for run in runs])
+    scores = usable([run.final_score for run in runs])
+    score, score_std = _mean_std(scores)
+    low, high = interval(scores)
+    verdicts = [run.verdict for run in runs]
     return Record(
         activation=first.activation,
         hidden=first.hidden,
@@ -88,19 +145,27 @@ def _record(runs: Sequence[Run]) -> Record:
         seeds=len(runs),
         train_loss=loss,
         train_loss_std=loss_std,
-        test_accuracy=accuracy,
-        test_accuracy_std=accuracy_std,
+        test_score=score,
+        test_score_std=score_std,
         epochs_to_goal=_median_epochs([run.epochs_to_goal for run in runs]),
         gradient_ratio=_median([run.gradient_ratio for run in runs]),
         signal_ratio=_median([run.signal_ratio for run in runs]),
         idle_start=_share([run.idle_start for run in runs]),
         idle_end=_share([run.idle_end for run in runs]),
         distinct_units=min(distinct for run in runs for distinct, _ in run.distinct_units),
-        verdict=rules.majority(run.verdict for run in runs),
+        verdict=rules.majority(verdicts),
+        test_score_low=float(np.maximum(low, 0.0)),  # NaN stays
+        test_score_high=float(np.minimum(high, 1.0)),
+        diverged=verdicts.count("diverged"),
+        optimizer=first.optimizer,
+        learning_rate=first.learning_rate,
+        normalization=first.normalization,
+        dropout=first.dropout,
+        rate=first.rate,
     )
 
 
-def _mean_std(values: list[float]) -> tuple[float, float]:
+def _mean_std(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     with np.errstate(all="ignore"):  # a diverged run has an infinite or undefined loss
         mean = float(np.mean(values))
         std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0

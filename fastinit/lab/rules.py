@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fastinit.lab.report.languages import N_
 
 __all__ = [
     "EXPLODING_RATIO",
@@ -42,7 +44,7 @@ class Evidence:
     constant_loss : float
         Loss of the best predictor that ignores its input.
     epochs_to_goal : int or None
-        Epochs until the test accuracy first reached the goal; None if it never did.
+        Epochs until the test score, accuracy or R², first reached the goal; None if it never did.
     distinct_units : tuple of (int, int)
         For each hidden layer, how many of its units differ after training, and how many it has.
     gradient_ratio : float
@@ -70,17 +72,25 @@ class Rule:
     verdict : str
         The name that tables show.
     when : str
-        The condition in words; the page prints it.
+        The condition in words, with names in braces for the numbers in `limits`.
     means : str
         What the verdict says about the network.
     holds : callable
         The condition: evidence -> bool.
+    limits : mapping
+        The numbers of the condition.
     """
 
     verdict: str
     when: str
     means: str
     holds: Callable[[Evidence], bool]
+    limits: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """The condition in English, with its numbers."""
+        return self.when.format(**{name: f"{value:g}" for name, value in self.limits.items()})
 
 
 def _diverged(run: Evidence) -> bool:
@@ -114,45 +124,62 @@ def _always(run: Evidence) -> bool:
 RULES: tuple[Rule, ...] = (
     Rule(
         "diverged",
-        f"The train loss stopped being finite, or ended above both its start and "
-        f"{DIVERGED_FACTOR:g} times the loss of a predictor that ignores its input.",
-        "Training made the network worse. Smaller weights or a smaller learning rate.",
+        N_(
+            "The train loss stopped being finite, or ended above both its start and "
+            "{factor} times the loss of a predictor that ignores its input."
+        ),
+        N_("Training made the network worse. Smaller weights or a smaller learning rate."),
         _diverged,
+        {"factor": DIVERGED_FACTOR},
     ),
     Rule(
         "symmetric",
-        "After training, all units of some hidden layer (of two or more) still have the same "
-        "incoming weights and bias.",
-        "Equal units get equal gradients and stay copies: the layer is one unit wide. "
-        "Draw the weights at random.",
+        N_(
+            "After training, all units of some hidden layer (of two or more) still have the same "
+            "incoming weights and bias."
+        ),
+        N_(
+            "Equal units get equal gradients and stay copies: the layer is one unit wide. "
+            "Draw the weights at random."
+        ),
         _symmetric,
     ),
     Rule(
         "trains",
-        "The test accuracy reached the goal in some epoch.",
-        "The network learns from this start, whatever its ratios say.",
+        N_("The test score reached the goal in some epoch."),
+        N_("The network learns from this start, whatever its ratios say."),
         _trains,
     ),
     Rule(
         "exploding",
-        f"The goal was not reached, and before training the signal ratio or the gradient ratio "
-        f"was above {EXPLODING_RATIO:g}, or the loss was not finite.",
-        "Each layer multiplies what passes through it. Smaller weights: std near "
-        "sqrt(2 / fan_in) for relu, sqrt(1 / fan_in) for tanh.",
+        N_(
+            "The goal was not reached, and before training the signal ratio or the gradient ratio "
+            "was above {limit}, or the loss was not finite."
+        ),
+        N_(
+            "Each layer multiplies what passes through it. Smaller weights: std near "
+            "sqrt(2 / fan_in) for relu, sqrt(1 / fan_in) for tanh."
+        ),
         _exploding,
+        {"limit": EXPLODING_RATIO},
     ),
     Rule(
         "vanishing",
-        f"The goal was not reached, and before training the signal ratio or the gradient ratio "
-        f"was below {VANISHING_RATIO:g}.",
-        "Each layer shrinks what passes through it, so the far layers do not learn. Larger "
-        "weights, or an activation with a steeper slope at zero than sigmoid's 1/4.",
+        N_(
+            "The goal was not reached, and before training the signal ratio or the gradient ratio "
+            "was below {limit}."
+        ),
+        N_(
+            "Each layer shrinks what passes through it, so the far layers do not learn. Larger "
+            "weights, or an activation with a steeper slope at zero than sigmoid's 1/4."
+        ),
         _vanishing,
+        {"limit": VANISHING_RATIO},
     ),
     Rule(
         "slow",
-        "None of the above: signal and gradient keep their size, and the goal was not reached.",
-        "More epochs or a larger learning rate may do; look at the share of idle units.",
+        N_("None of the above: signal and gradient keep their size, and the goal was not reached."),
+        N_("More epochs or a larger learning rate may do; look at the share of idle units."),
         _always,
     ),
 )

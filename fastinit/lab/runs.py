@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,51 +14,117 @@ from fastinit import nn
 from fastinit.lab import figures, rules
 from fastinit.lab.data import Dataset
 from fastinit.nn.optimizers import OPTIMIZERS
+from fastinit.nn.passes import Pass
 
-__all__ = ["PROBE_ROWS", "Run", "Task", "Training", "train"]
+__all__ = ["PROBE_ROWS", "Network", "Run", "Task", "Training", "train"]
 
 PROBE_ROWS = 256
 """Spread, gradients and idle units are measured on this many rows, evenly spaced in the train
 data, the same ones in every run."""
 
 
+class Network(NamedTuple):
+    """What a run is of, apart from the initializer and the seed.
+
+    Attributes
+    ----------
+    activation : str
+    hidden : tuple of int
+    normalization : {"none", "batch", "layer"}
+    dropout : float
+    optimizer : str
+    learning_rate : float or None
+        None where each initializer has its own, chosen by tuning.
+    """
+
+    activation: str
+    hidden: tuple[int, ...]
+    normalization: str = "none"
+    dropout: float = 0.0
+    optimizer: str = "sgd"
+    learning_rate: float | None = None
+
+
 @dataclass(frozen=True)
 class Training:
-    """How the networks of one comparison are trained.
+    """How the networks of one comparison are trained, all of them alike.
 
     Attributes
     ----------
     epochs, batch_size : int
-    optimizer : str
-        A key of :data:`fastinit.nn.optimizers.OPTIMIZERS`.
-    learning_rate : float
     goal : float
-        The test accuracy that counts as trained.
+        The test score that counts as trained.
     """
 
     epochs: int
     batch_size: int
-    optimizer: str
-    learning_rate: float
     goal: float
 
 
+class _Identified:
+    """What a task and its run are known by."""
+
+    activation: str
+    hidden: tuple[int, ...]
+    initializer: str
+    seed: int
+    optimizer: str
+    learning_rate: float
+    normalization: str
+    dropout: float
+    rate: str
+
+    @property
+    def network(self) -> Network:
+        """All but the initializer and the seed."""
+        rate = self.learning_rate if self.rate == "given" else None
+        return Network(
+            self.activation, self.hidden, self.normalization, self.dropout, self.optimizer, rate
+        )
+
+    @property
+    def case(self) -> tuple[Network, str]:
+        """All but the seed: the runs of one record have it in common."""
+        return self.network, self.initializer
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What no two runs of a comparison have in common."""
+        return (*self.network, self.initializer, self.rate, self.learning_rate, self.seed)
+
+
+NORMALIZATIONS: dict[str, Callable[[], nn.Layer]] = {
+    "batch": nn.BatchNorm,
+    "layer": nn.LayerNorm,
+}
+
+
 @dataclass(frozen=True)
-class Task:
+class Task(_Identified):
     """One network to train.
 
     Attributes
     ----------
     activation : str
-        Of the hidden layers; the last layer gives logits.
+        Of the hidden layers; the last layer gives logits, or the numbers of a regression.
     hidden : tuple of int
         Units of the hidden layers.
     initializer : str
         What the initializer is called.
     seed : int
-        Seed of the weights and of the order of the rows.
+        Seed of the weights, of the order of the rows and of dropout.
     kernel_initializer : Initializer
         What draws the kernels; biases start at zero.
+    optimizer : str
+        A key of :data:`fastinit.nn.optimizers.OPTIMIZERS`.
+    learning_rate : float
+    normalization : {"none", "batch", "layer"}
+        Between each hidden layer's sums and its activation.
+    dropout : float
+        Share of the units of each hidden layer that a step leaves out.
+    rate : {"given", "tried", "chosen"}
+        Whether the learning rate was given; is tried, on rows held back from the train rows; or
+        was chosen for this initializer.
     """
 
     activation: str
@@ -66,28 +132,34 @@ class Task:
     initializer: str
     seed: int
     kernel_initializer: Any = field(repr=False)
+    optimizer: str = "sgd"
+    learning_rate: float = 0.01
+    normalization: str = "none"
+    dropout: float = 0.0
+    rate: str = "given"
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(_Identified):
     """What one training run showed.
 
     Attributes
     ----------
-    activation, hidden, initializer, seed
+    activation, hidden, initializer, seed, optimizer, learning_rate, normalization, dropout, rate
         As in :class:`Task`.
     goal : float
-        The test accuracy that counts as trained.
+        The test score that counts as trained.
     constant_loss : float
         Loss of the best predictor that ignores its input.
-    train_loss, test_accuracy : tuple of float
-        Before training and after each epoch, on all train and all test rows. A run whose loss
-        stops being finite ends there.
-    activation_spread : tuple of float
-        Before training, :func:`fastinit.lab.figures.spread` of the input, of each hidden layer's
-        activations and of the logits.
-    gradient_size : tuple of float
-        Before training, root mean square gradient of each layer's kernel.
+    train_loss, test_score : tuple of float
+        Before training and after each epoch, on all train and all test rows. The score is the
+        accuracy; for a regression the share of the variance that is explained, R squared. A run
+        whose loss stops being finite ends there.
+    activation_spread, activation_spread_end : tuple of float
+        Before and after training, :func:`fastinit.lab.figures.spread` of the input, of each hidden
+        layer's activations and of the network's outputs.
+    gradient_size, gradient_size_end : tuple of float
+        Before and after training, root mean square gradient of each layer's kernel.
     idle_start, idle_end : float or None
         Share of dead or saturated hidden units before and after training.
     distinct_units : tuple of (int, int)
@@ -101,12 +173,19 @@ class Run:
     goal: float
     constant_loss: float
     train_loss: tuple[float, ...]
-    test_accuracy: tuple[float, ...]
+    test_score: tuple[float, ...]
     activation_spread: tuple[float, ...]
     gradient_size: tuple[float, ...]
     idle_start: float | None
     idle_end: float | None
     distinct_units: tuple[tuple[int, int], ...]
+    optimizer: str = "sgd"
+    learning_rate: float = 0.01
+    normalization: str = "none"
+    dropout: float = 0.0
+    rate: str = "given"
+    activation_spread_end: tuple[float, ...] = ()
+    gradient_size_end: tuple[float, ...] = ()
 
     @property
     def start_loss(self) -> float:
@@ -119,14 +198,14 @@ class Run:
         return self.train_loss[-1]
 
     @property
-    def final_accuracy(self) -> float:
-        """Test accuracy after the last epoch."""
-        return self.test_accuracy[-1]
+    def final_score(self) -> float:
+        """Test score after the last epoch."""
+        return self.test_score[-1]
 
     @property
     def epochs_to_goal(self) -> int | None:
-        """Epochs until the test accuracy first reached the goal; None if it never did."""
-        reached = (e for e, accuracy in enumerate(self.test_accuracy) if accuracy >= self.goal)
+        """Epochs until the test score first reached the goal; None if it never did."""
+        reached = (epoch for epoch, score in enumerate(self.test_score) if score >= self.goal)
         return next(reached, None)
 
     @property
@@ -162,19 +241,30 @@ class _Watch(nn.Callback):
         super().__init__()
         self.data = data
         self.train_loss: list[float] = []
-        self.test_accuracy: list[float] = []
+        self.test_score: list[float] = []
 
     def look(self, model: nn.Sequential) -> None:
         data = self.data
-        loss = float(model.evaluate(data.x_train, data.y_train)["loss"])
-        accuracy = float(model.evaluate(data.x_test, data.y_test)["accuracy"])
-        self.train_loss.append(loss)
-        self.test_accuracy.append(accuracy)
+        self.train_loss.append(model.evaluate(data.x_train, data.y_train)["loss"])
+        found = model.evaluate(data.x_test, data.y_test)
+        if data.task == "regression":
+            score = 1.0 - found["loss"] / data.test_variance
+        else:
+            score = found["accuracy"]
+        self.test_score.append(score)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
         self.look(self.model)
         if not math.isfinite(self.train_loss[-1]):
             self.model.stop_training = True
+
+
+class _Probe(NamedTuple):
+    """What a network does with a few rows."""
+
+    activations: list[np.ndarray]  # of the hidden layers
+    spread: tuple[float, ...]
+    gradient_size: tuple[float, ...]
 
 
 def train(task: Task, data: Dataset, training: Training) -> Run:
@@ -195,12 +285,11 @@ def train(task: Task, data: Dataset, training: Training) -> Run:
     -------
     Run
     """
-    model = _network(task, data, training)
+    model, ends = _network(task, data)
     rows = np.linspace(0, len(data.x_train) - 1, PROBE_ROWS).round().astype(np.intp)
     rows = np.unique(rows)  # fewer train rows than probes
     x, y = data.x_train[rows], data.y_train[rows]
-    layers = [x] + [a for _, a in model.forward(x)]
-    gradients = [layer["kernel"] for layer in model.gradients(x, y)]
+    start = _probe(model, ends, x, y)
     watch = _Watch(data)
     watch.look(model)
     model.fit(
@@ -211,40 +300,78 @@ def train(task: Task, data: Dataset, training: Training) -> Run:
         verbose=0,
         callbacks=[watch],
     )
-    trained = [a for _, a in model.forward(x)]
-    hidden = cast(list[nn.Dense], model.layers[:-1])
+    end = _probe(model, ends, x, y)
+    hidden = [layer for layer in model.layers if isinstance(layer, nn.Dense)][:-1]
     return Run(
         activation=task.activation,
         hidden=task.hidden,
         initializer=task.initializer,
         seed=task.seed,
+        optimizer=task.optimizer,
+        learning_rate=task.learning_rate,
+        normalization=task.normalization,
+        dropout=task.dropout,
+        rate=task.rate,
         goal=training.goal,
         constant_loss=data.constant_loss,
         train_loss=tuple(watch.train_loss),
-        test_accuracy=tuple(watch.test_accuracy),
-        activation_spread=tuple(figures.spread(layer) for layer in layers),
-        gradient_size=tuple(figures.root_mean_square(gradient) for gradient in gradients),
-        idle_start=figures.idle_share(task.activation, layers[1:-1]),
-        idle_end=figures.idle_share(task.activation, trained[:-1]),
+        test_score=tuple(watch.test_score),
+        activation_spread=start.spread,
+        gradient_size=start.gradient_size,
+        activation_spread_end=end.spread,
+        gradient_size_end=end.gradient_size,
+        idle_start=figures.idle_share(task.activation, start.activations),
+        idle_end=figures.idle_share(task.activation, end.activations),
         distinct_units=tuple(
             (figures.distinct_units(layer.kernel, layer.bias), layer.units) for layer in hidden
         ),
     )
 
 
-def _network(task: Task, data: Dataset, training: Training) -> nn.Sequential:
-    def dense(units: int, activation: str) -> nn.Dense:
-        return nn.Dense(units, activation, kernel_initializer=task.kernel_initializer)
+def _network(task: Task, data: Dataset) -> tuple[nn.Sequential, list[int]]:
+    """Return the network, and the places in it of the layers that are looked at."""
+    layers: list[nn.Layer] = []
+    ends: list[int] = []
 
-    model = nn.Sequential(
-        [dense(units, task.activation) for units in task.hidden]
-        + [dense(len(data.classes), "linear")],
-        seed=task.seed,
-    )
+    def dense(units: int, activation: str) -> nn.Dense:
+        # Numbered by itself, so that normalization and dropout do not change what is drawn.
+        name = f"dense_{len(ends)}"
+        return nn.Dense(units, activation, task.kernel_initializer, name=name)
+
+    for units in task.hidden:
+        if task.normalization == "none":
+            layers.append(dense(units, task.activation))
+        else:
+            layers += [dense(units, "linear"), NORMALIZATIONS[task.normalization]()]
+            layers.append(nn.Activation(task.activation))
+        ends.append(len(layers) - 1)
+        if task.dropout:
+            layers.append(nn.Dropout(task.dropout))
+    layers.append(dense(data.outputs, "linear"))
+    ends.append(len(layers) - 1)
+    model = nn.Sequential(layers, seed=task.seed)
     model.build(data.x_train.shape[1])
     model.compile(
-        loss="categorical_crossentropy",
-        optimizer=OPTIMIZERS[training.optimizer](learning_rate=training.learning_rate),
-        metrics=("accuracy",),
+        loss=data.loss,
+        optimizer=OPTIMIZERS[task.optimizer](learning_rate=task.learning_rate),
+        metrics=() if data.task == "regression" else ("accuracy",),
     )
-    return model
+    return model, ends
+
+
+def _probe(model: nn.Sequential, ends: list[int], x: np.ndarray, y: np.ndarray) -> _Probe:
+    """Look at the network as it is in a step of training, except that dropout leaves none out."""
+    dropouts = [(layer, layer.rate) for layer in model.layers if isinstance(layer, nn.Dropout)]
+    for layer, _ in dropouts:
+        layer.rate = 0.0
+    looked = Pass(model, x, training=True)
+    looked.forward()
+    gradients = [layer["kernel"] for layer in model.gradients(x, y) if "kernel" in layer]
+    for layer, rate in dropouts:
+        layer.rate = rate
+    layers = [x] + [looked.outputs(i) for i in ends]
+    return _Probe(
+        activations=layers[1:-1],
+        spread=tuple(figures.spread(layer) for layer in layers),
+        gradient_size=tuple(figures.root_mean_square(gradient) for gradient in gradients),
+    )

@@ -39,8 +39,12 @@ VERDICT_STYLE = {
 
 STARTING = "loading kernels (compiling them, the first time)"
 
+STANDINGS = {"best": "*", "noise": "≈"}
+"""How a score stands to the best of its network -> what is printed behind it."""
+
 LEGEND = """
-train loss, test accuracy (%): after the last epoch; mean ± deviation of seeds.
+train loss, test score (%): after the last epoch; mean ± its 95 % interval over
+the seeds. *: the best; ≈: the difference from the best may be noise.
 grad. ratio: gradient size, first layer over last. signal ratio: spread of the
 activations, last hidden layer over input. Both before training, best near 1.
 units: % of hidden units that pass no gradient, before → after training.
@@ -58,15 +62,13 @@ def render(found: comparison.Comparison) -> RenderableType:
     -------
     rich renderable
     """
-    goal = found.plan.training.goal
+    goal = found.about["training"]["goal"]
     parts: list[RenderableType] = [Text(cells.describe(found), style="dim")]
-    for group in found.groups:
-        parts += [Text(""), Text(cells.title(group), style="bold"), _table(group, goal)]
-        if best := cells.fastest(group.records):
-            names = ", ".join(record.initializer for record in best)
-            parts.append(Text(f"fastest to {cells.percent(goal)} %: {names}"))
-        else:
-            parts.append(Text(f"none trains to {cells.percent(goal)} % test accuracy"))
+    for group, title in zip(found.groups, cells.titles(found.groups), strict=True):
+        parts += [Text(""), Text(title, style="bold"), _table(group, goal)]
+        parts.append(Text(cells.goal_sentence(group, goal).replace("`", "")))
+        if cells.too_few_seeds(group.records):
+            parts.append(Text(cells.TOO_FEW_SEEDS))
     parts.append(Text(LEGEND, style="dim"))
     return Group(*parts)
 
@@ -132,13 +134,18 @@ def track(runs: Iterable[Run], total: int) -> Iterator[Run]:
 
 
 def _table(group: comparison.Group, goal: float) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-    first, *middle, last = cells.headings(group.activation, goal)
+    tuned = group.network.learning_rate is None
+    gap = 0 if tuned else 1  # so that a column more fits 80 columns, too
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
+    first, *middle, last = cells.headings(group, goal)
     table.add_column(first, overflow="fold", min_width=len("initializer"))
     for heading in middle:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column(last, no_wrap=True)
+    alone = len(group.records) == 1 or cells.too_few_seeds(group.records)
+    marks = {} if alone else STANDINGS
     for record in group.records:
         *row, verdict = cells.cells(record)
-        table.add_row(*row, Text(verdict, style=VERDICT_STYLE[verdict]))
+        row[3 if tuned else 2] += marks.get(record.differs, " ")
+        table.add_row(*row, Text(verdict, style=VERDICT_STYLE[record.verdict]))
     return table

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import doctest
 import math
 from dataclasses import replace
 
 import pytest
 
+from fastinit.lab import rules
+from fastinit.lab.plan import make_plan
 from fastinit.lab.rules import (
+    DIVERGED_FACTOR,
     EXPLODING_RATIO,
     RULES,
     SEVERITY,
@@ -16,6 +20,7 @@ from fastinit.lab.rules import (
     majority,
     verdict,
 )
+from fastinit.lab.runs import train
 
 ORDINARY = Evidence(
     start_loss=2.4,
@@ -78,9 +83,11 @@ def test_every_rule_has_a_severity_and_words():
 
 
 def test_the_words_state_the_thresholds():
-    words = {rule.verdict: rule.when for rule in RULES}
+    words = {rule.verdict: rule.words for rule in RULES}
     assert f"{VANISHING_RATIO:g}" in words["vanishing"]
     assert f"{EXPLODING_RATIO:g}" in words["exploding"]
+    assert f"{DIVERGED_FACTOR:g} times" in words["diverged"]
+    assert not any("{" in text for text in words.values())
 
 
 @pytest.mark.parametrize(
@@ -96,3 +103,36 @@ def test_the_words_state_the_thresholds():
 def test_majority_gives_ties_to_the_worse(verdicts, expected):
     assert majority(verdicts) == expected
     assert majority(reversed(verdicts)) == expected
+
+
+@pytest.mark.parametrize(
+    ("initializer", "expected"),
+    [
+        ("he_normal", "trains"),
+        ("zeros", "symmetric"),
+        ("normal(std=0.001)", "vanishing"),
+        ("normal(std=2)", "diverged"),
+    ],
+)
+def test_the_rules_hold_for_a_regression(initializer, expected):
+    """Really trained: the goal is an R² there, and the constant predictor's loss the variance."""
+    plan = make_plan(
+        [initializer],
+        activations=["relu"],
+        hidden=[16, 16, 16],
+        data="regression(rows=600, features=8, informative=4)",
+        epochs=20,
+        learning_rate=0.05,
+        seeds=1,
+        goal=0.8,
+    )
+    run = train(plan.tasks[0], plan.data, plan.training)
+    assert run.constant_loss == pytest.approx(1)
+    assert run.verdict == expected
+    assert (run.final_score > 0.8) == (expected == "trains")
+
+
+def test_examples():
+    found = doctest.testmod(rules)
+    assert found.attempted
+    assert not found.failed
