@@ -1,52 +1,12 @@
-"""Checks that the arguments of the lab's functions share."""
+"""A check that the arguments of the lab's functions share; counts are checked as in `nn`."""
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from fastinit.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["as_between", "as_count"]
-
-
-def as_count(name: str, value: Any, least: int = 1) -> int:
-    """Return a whole number of at least `least`.
-
-    Parameters
-    ----------
-    name : str
-        What the number is called in an error.
-    value : int
-        Or anything that is exactly one, such as ``numpy.int64(3)``; not a bool.
-    least : int, default 1
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    ArgumentError
-        If it is below `least`.
-    ArgumentTypeError
-        If it is no whole number.
-
-    Examples
-    --------
-    >>> from fastinit.lab.checks import as_count
-    >>> as_count("epochs", 3)
-    3
-    """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool):
-        raise ArgumentTypeError(f"{name} must be a whole number, got {value!r}")
-    if number < least:
-        raise ArgumentError(f"{name} must be at least {least}, got {number}")
-    return number
+__all__ = ["as_between"]
 
 
 def as_between(name: str, value: Any, low: float, high: float, *, closed: bool = False) -> float:

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import joblib
 
 from fastinit.lab import cells, rules, store, terminal
-from fastinit.lab.checks import as_count
 from fastinit.lab.plan import DEFAULT_ACTIVATIONS, DEFAULT_INITIALIZERS, Plan, make_plan
 from fastinit.lab.records import Record, summarise
 from fastinit.lab.runs import Network, Run
 from fastinit.lab.store import Stage, open_store
 from fastinit.lab.sweep import LOCAL, check_backend, sweep
+from fastinit.nn.checks import as_count
 
 if TYPE_CHECKING:
     import pandas

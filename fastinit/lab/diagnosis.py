@@ -20,12 +20,12 @@ from rich.text import Text
 import fastinit
 from fastinit.errors import ArgumentError, FastinitError
 from fastinit.lab import cures, symptoms
-from fastinit.lab.checks import as_count
 from fastinit.lab.cures import Cure
 from fastinit.lab.observation import HISTOGRAMS, LayerFigures, Observation
 from fastinit.lab.report.languages import N_, _, number
 from fastinit.lab.subjects import Patterns, Subject, subject_of
 from fastinit.lab.symptoms import RULES, Finding, Look, Trend
+from fastinit.nn.checks import as_count
 
 if TYPE_CHECKING:
     import pandas

@@ -6,6 +6,7 @@ draws or stores them knows nothing of frameworks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = ["HISTOGRAMS", "Histogram", "LayerFigures", "Observation"]
@@ -34,6 +35,26 @@ class Histogram:
     high: float
     counts: tuple[int, ...]
     left_out: int = 0
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """All of it in one row, as files have it: low, high, left_out, counts."""
+        return (self.low, self.high, self.left_out, *self.counts)
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> Histogram:
+        """Undo `numbers`.
+
+        Parameters
+        ----------
+        numbers : sequence of float
+
+        Returns
+        -------
+        Histogram
+        """
+        low, high, left_out, *counts = numbers
+        return cls(float(low), float(high), tuple(map(int, counts)), int(left_out))
 
 
 @dataclass(frozen=True)

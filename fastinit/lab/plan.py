@@ -13,10 +13,11 @@ import numpy as np
 import fastinit
 from fastinit import nn
 from fastinit.errors import ArgumentError, ArgumentTypeError, unknown_name
-from fastinit.lab.checks import as_between, as_count
+from fastinit.lab.checks import as_between
 from fastinit.lab.data import Dataset, load_data
 from fastinit.lab.imports import import_object, names_object
 from fastinit.lab.runs import NORMALIZATIONS, Network, Run, Task, Training
+from fastinit.nn.checks import as_count
 from fastinit.nn.optimizers import OPTIMIZERS
 from fastinit.structured import FunctionInitializer
 
@@ -31,7 +32,6 @@ __all__ = [
     "Axes",
     "Plan",
     "Tasks",
-    "as_count",
     "make_plan",
 ]
 
@@ -170,6 +170,7 @@ class Tasks(Sequence[Task]):
             seed=axes.seeds[seed],
             kernel_initializer=self.kernel_initializers[initializer],
             rate=self.rate,
+            histograms=seed == 0 and self.rate != "tried",
         )
 
 

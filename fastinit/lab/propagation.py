@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 import fastinit
 from fastinit.errors import ArgumentError, ArgumentTypeError
 from fastinit.gains import Activation, activation_of
-from fastinit.lab.checks import as_count
 from fastinit.lab.files import write_whole
 from fastinit.lab.report.languages import _, ngettext, number
 from fastinit.lab.signals import Draws, measure
 from fastinit.lab.theory import Theory, maps_of, predict
+from fastinit.nn.checks import as_count
 from fastinit.registry import InitializerLike
 from fastinit.sampling.distributions import as_finite, as_scale
 

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 import fastinit
 from fastinit import nn
 from fastinit.errors import ArgumentError, ArgumentTypeError, unknown_name
-from fastinit.lab.checks import as_count
 from fastinit.lab.figures import ratio, root_mean_square
 from fastinit.lab.observation import HISTOGRAMS, Histogram, LayerFigures, Observation
 from fastinit.lab.subjects import Subject, subject_of
+from fastinit.nn.checks import as_count
 
 if TYPE_CHECKING:
     import pandas
@@ -281,8 +281,8 @@ class Recorder:
         }
         columns["update_ratio"] = [changes.get(name) for name in self._names or ()]
         histograms = {
-            name: [_listed(getattr(layers.get(one), name, None)) for one in self._names or ()]
-            for name in HISTOGRAMS
+            figure: [_numbers(getattr(layers.get(name), figure, None)) for name in self._names or ()]
+            for figure in HISTOGRAMS
         }
         self._recorded = self.steps
         return {
@@ -524,12 +524,7 @@ class Recording:
         if figure not in HISTOGRAMS:
             raise unknown_name("figure", figure, HISTOGRAMS)
         kept = self._histograms[record].get(figure) or (None,) * len(self.layers)
-        return tuple(
-            None
-            if one is None
-            else Histogram(float(one[0]), float(one[1]), tuple(map(int, one[3:])), int(one[2]))
-            for one in kept
-        )
+        return tuple(None if one is None else Histogram.of(one.tolist()) for one in kept)
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a data frame: a row for each layer at each step, a column for each figure."""
@@ -570,16 +565,14 @@ class Recording:
         return json.dumps(document, indent=1, allow_nan=False)
 
 
-def _listed(histogram: Histogram | None) -> list[float] | None:
-    if histogram is None:
-        return None
-    return [histogram.low, histogram.high, histogram.left_out, *histogram.counts]
+def _numbers(histogram: Histogram | None) -> tuple[float, ...] | None:
+    return None if histogram is None else histogram.numbers
 
 
 def _compact(histograms: Mapping[str, Any]) -> dict[str, Any]:
     """Return the histograms of a record in arrays: a long recording has many."""
     return {
-        name: [None if one is None else np.array([*map(_decoded, one)], np.float32) for one in some]
+        name: [None if one is None else np.array([*map(_decoded, one)], float) for one in some]
         for name, some in histograms.items()
     }
 

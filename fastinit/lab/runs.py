@@ -125,6 +125,8 @@ class Task(_Identified):
     rate : {"given", "tried", "chosen"}
         Whether the learning rate was given; is tried, on rows held back from the train rows; or
         was chosen for this initializer.
+    histograms : bool
+        Whether to keep those of the activations: in a comparison for the first seed alone.
     """
 
     activation: str
@@ -137,6 +139,7 @@ class Task(_Identified):
     normalization: str = "none"
     dropout: float = 0.0
     rate: str = "given"
+    histograms: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,6 +167,9 @@ class Run(_Identified):
         Share of dead or saturated hidden units before and after training.
     distinct_units : tuple of (int, int)
         For each hidden layer, the units that differ after training, and all its units.
+    histograms : tuple of tuple of float
+        Of each hidden layer's activations before training, as
+        :meth:`fastinit.lab.observation.Histogram.of` reads them; empty unless the task asks.
     """
 
     activation: str
@@ -186,6 +192,7 @@ class Run(_Identified):
     rate: str = "given"
     activation_spread_end: tuple[float, ...] = ()
     gradient_size_end: tuple[float, ...] = ()
+    histograms: tuple[tuple[float, ...], ...] = ()
 
     @property
     def start_loss(self) -> float:
@@ -325,7 +332,13 @@ def train(task: Task, data: Dataset, training: Training) -> Run:
         distinct_units=tuple(
             (figures.distinct_units(layer.kernel, layer.bias), layer.units) for layer in hidden
         ),
+        histograms=_histograms(start.activations) if task.histograms else (),
     )
+
+
+def _histograms(activations: list[np.ndarray]) -> tuple[tuple[float, ...], ...]:
+    found = (figures.histogram(layer) for layer in activations)
+    return tuple(one.numbers for one in found if one is not None)
 
 
 def _network(task: Task, data: Dataset) -> tuple[nn.Sequential, list[int]]:

@@ -574,29 +574,31 @@ def _log(value: float) -> float:
 
 SENTENCES = {
     ("vanishing", "spread"): N_(
-        "what tells examples apart shrinks by {factor} a layer from {first} on, to {total} of it "
-        "at {last}"
+        "each layer multiplies what tells examples apart by {factor}, from {first} on, to {total} "
+        "of it at {last}"
     ),
     ("vanishing", "gradient"): N_(
-        "gradients shrink by {factor} a layer from {first} down, to {total} of them at {last}"
+        "each layer multiplies the gradients by {factor}, from {first} down, to {total} of them at "
+        "{last}"
     ),
     ("exploding", "spread"): N_(
-        "what tells examples apart grows by {factor} a layer from {first} on, {total} times in all"
+        "each layer multiplies what tells examples apart by {factor}, from {first} on, by {total} "
+        "in all"
     ),
     ("exploding", "gradient"): N_(
-        "gradients grow by {factor} a layer from {first} down, {total} times in all"
+        "each layer multiplies the gradients by {factor}, from {first} down, by {total} in all"
     ),
     ("chaotic", "gradient"): N_(
-        "gradients grow by {factor} a layer from {first} down, {total} times in all, while the "
-        "outputs are bounded: near examples are torn apart"
+        "each layer multiplies the gradients by {factor}, from {first} down, by {total} in all, "
+        "while the outputs are bounded: near examples are torn apart"
     ),
     ("vanishing", "time"): N_(
-        "gradients shrink by {factor} a step back through time in {first}: to {total} of them over "
-        "its {steps} steps"
+        "each step back through time multiplies the gradients in {first} by {factor}: to {total} of "
+        "them over its {steps} steps"
     ),
     ("exploding", "time"): N_(
-        "gradients grow by {factor} a step back through time in {first}: {total} times over its "
-        "{steps} steps"
+        "each step back through time multiplies the gradients in {first} by {factor}: by {total} "
+        "over its {steps} steps"
     ),
     ("vanishing", "stop"): N_("no example tells itself from another after {last}"),
     ("vanishing", "blocked"): N_("no gradient arrives at {last} and below it"),

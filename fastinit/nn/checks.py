@@ -25,12 +25,14 @@ __all__ = [
 ]
 
 
-def as_count(name: str, value: int, least: int = 1) -> int:
+def as_count(name: str, value: Any, least: int = 1) -> int:
     """Return `value` as an int that is at least `least`, or raise naming the argument `name`."""
     try:
-        count = operator.index(value)
+        count = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
-        raise ArgumentTypeError(f"{name} must be an integer, got {value!r}") from None
+        count = None
+    if count is None:
+        raise ArgumentTypeError(f"{name} must be a whole number, got {value!r}")
     if count < least:
         raise ArgumentError(f"{name} must be at least {least}, got {value!r}")
     return count

@@ -72,7 +72,7 @@ def test_the_widest_row_fits_80_columns(found, rate):
         rate=rate,
         verdict="symmetric",
     )
-    group = lab.Group(wide.network._replace(activation="sigmoid"), (wide,), ())
+    group = lab.Group(wide.network._replace(activation="sigmoid"), (wide, wide), ())
     lines = table_lines(group)
     assert max(map(len, lines)) <= 80
     text = " ".join(lines)

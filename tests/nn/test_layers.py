@@ -192,7 +192,7 @@ def test_layers_say_what_they_are():
         (lambda: nn.LayerNorm(gamma_initializer="onse"), UnknownNameError, "ones"),
         (lambda: nn.RNN(0), ArgumentError, "units must be at least 1, got 0"),
         (lambda: nn.RNN(2, "gelu"), ArgumentError, "must be 'tanh' or 'relu', got 'gelu'"),
-        (lambda: nn.LSTM(2.5), ArgumentTypeError, "units must be an integer, got 2.5"),
+        (lambda: nn.LSTM(2.5), ArgumentTypeError, "units must be a whole number, got 2.5"),
         (lambda: nn.GRU(2, recurrent_initializer="x"), UnknownNameError, "'x'"),
         (lambda: nn.Regularizer(l1=-1.0), ArgumentError, "l1 must be at least 0 and finite"),
         (lambda: nn.Regularizer(l2="a"), ArgumentTypeError, "l2 must be a number, got 'a'"),
@@ -233,7 +233,7 @@ def test_recurrent_layers_take_sequences_alone(kind):
         ((), ArgumentError, r"features or \(time, features\), got \(\)"),
         (0, ArgumentError, "input_shape must be at least 1, got 0"),
         ((5, 0), ArgumentError, "input_shape must be at least 1, got 0"),
-        (2.5, ArgumentTypeError, "input_shape must be an integer, got 2.5"),
+        (2.5, ArgumentTypeError, "input_shape must be a whole number, got 2.5"),
     ],
 )
 def test_bad_shapes_are_refused(shape, error, message):

@@ -220,7 +220,7 @@ def test_summary_of_layers_without_kernels_and_of_frozen_ones(capsys):
     ("make_layer", "error", "message"),
     [
         (lambda: nn.Dense(0), ArgumentError, "units must be at least 1, got 0"),
-        (lambda: nn.Dense(2.5), ArgumentTypeError, "units must be an integer, got 2.5"),
+        (lambda: nn.Dense(2.5), ArgumentTypeError, "units must be a whole number, got 2.5"),
         (lambda: nn.Dense(2, "rleu"), UnknownNameError, "'rleu'; did you mean 'relu'"),
         (lambda: nn.Dense(2, abs), ArgumentTypeError, "activation must be a name"),
         (lambda: nn.Dense(2, kernel_initializer="he_norml"), UnknownNameError, "he_normal"),

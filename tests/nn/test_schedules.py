@@ -110,7 +110,7 @@ def test_the_bits_are_frozen():
     [
         (lambda: ExponentialDecay(-0.1, 1, 0.5), ArgumentError, "initial_learning_rate .* -0.1"),
         (lambda: ExponentialDecay(0.1, 0, 0.5), ArgumentError, "decay_steps must be at least 1"),
-        (lambda: ExponentialDecay(0.1, 1.5, 0.5), ArgumentTypeError, "decay_steps .* integer"),
+        (lambda: ExponentialDecay(0.1, 1.5, 0.5), ArgumentTypeError, "decay_steps .* whole number"),
         (lambda: ExponentialDecay(0.1, 1, math.nan), ArgumentError, "decay_rate .* nan"),
         (lambda: CosineDecay("0.1", 1), ArgumentTypeError, "must be a number, got '0.1'"),
         (lambda: CosineDecay(0.1, 1, math.inf), ArgumentError, "alpha .* inf"),

@@ -534,7 +534,7 @@ def test_bad_targets_are_refused(loss, y, message):
     ("options", "error", "message"),
     [
         ({"batch_size": 0}, ArgumentError, "batch_size must be at least 1, got 0"),
-        ({"batch_size": 2.0}, ArgumentTypeError, "batch_size must be an integer"),
+        ({"batch_size": 2.0}, ArgumentTypeError, "batch_size must be a whole number"),
         ({"epochs": 0}, ArgumentError, "epochs must be at least 1, got 0"),
         ({"callbacks": [3]}, ArgumentTypeError, "got 3"),
         ({"validation_data": (X,)}, ArgumentTypeError, "validation_data must be"),

@@ -17,8 +17,9 @@ import numpy as np
 
 import fastinit
 from fastinit.errors import ArgumentError, ArgumentTypeError
-from fastinit.lab.checks import as_between, as_count
+from fastinit.lab.checks import as_between
 from fastinit.lab.data.dataset import Dataset, TaskName, from_arrays
+from fastinit.nn.checks import as_count
 
 __all__ = ["CATALOGUE", "make", "parse"]
 

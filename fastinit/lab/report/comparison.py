@@ -289,6 +289,7 @@ def _network(group: Group, facts: Facts, marked: dict[str, Mark], pictured: bool
 
 def _pictures(group: Group, facts: Facts, names: Sequence[str]) -> Iterator[Picture]:
     from fastinit.lab.report.pictures import comparison as pictures
+    from fastinit.lab.report.pictures import histograms
 
     group = replace(group, runs=list(group.runs))  # those in a file are read once
     order = {name: index for index, name in enumerate(names)}
@@ -387,6 +388,20 @@ def _pictures(group: Group, facts: Facts, names: Sequence[str]) -> Iterator[Pict
             [*layers, _("last")],
         ),
     )
+    ridges = histograms.activations(group, order)
+    if ridges is not None:
+        yield Picture(
+            _("Histograms of the activations"),
+            _(
+                "Before training, with the first seed: a panel an initializer, a ridge a hidden "
+                "layer, the first at the top. Ridges of about one width pass the signal on. Where "
+                "they narrow to a spike, the examples look alike to the layers below; where they "
+                "pile up at the ends, units are saturated."
+            )
+            + f" {_(histograms.HEIGHTS)}",
+            _("Histograms of the activations by layer for {count} initializers.").format(**ends),
+            lambda: ridges,
+        )
     if group.network.normalization == "none" and not group.network.dropout:
         fan_in = _fan_in(group, facts)
         scales = {r.initializer: _scale(r.initializer, fan_in) for r in group.records}

@@ -150,6 +150,7 @@ def _beside(found: Diagnosis) -> Iterator[Picture]:
             ),
             lambda: figure,
         )
+    yield from _histograms(found)
     activation = _activation(found.before)
     if activation is not None:
         names = {_("as it stands"): found.before}
@@ -161,6 +162,36 @@ def _beside(found: Diagnosis) -> Iterator[Picture]:
             yield phase_picture(activation, order, scales)
         except FastinitError:  # theory does not know the activation
             return
+
+
+def _histograms(found: Diagnosis) -> Iterator[Picture]:
+    from fastinit.lab.report.pictures import histograms
+
+    views = (
+        (
+            "histogram",
+            _("Histograms of the outputs"),
+            _(
+                "What each layer puts out, the first at the top. Ridges that narrow to a spike "
+                "lose the signal, those that widen without end blow it up, and heaps at both ends "
+                "are saturated units. Mind the scales: each panel has its own."
+            ),
+        ),
+        (
+            "weight_histogram",
+            _("Histograms of the weights"),
+            _("What each layer's kernel holds. A lone spike is a constant."),
+        ),
+    )
+    for name, title, text in views:
+        figure = histograms.with_cure(found, name)
+        if figure is not None:
+            yield Picture(
+                title,
+                f"{text} {_(histograms.HEIGHTS)}",
+                _("{title}: a ridge a layer.").format(title=title),
+                lambda figure=figure: figure,
+            )
 
 
 def _activation(seen: Observation) -> str | None:

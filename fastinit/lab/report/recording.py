@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -202,7 +203,41 @@ def _over_time(found: Recording) -> Section:
         _depth(found, _("Gradient by depth, then and later"), found.values("gradient")),
         _depth(found, _("Spread by depth, then and later"), found.values("spread")),
     ]
+    items += _histograms(found)
     return Section(_("What happened while it trained"), [Pictures(items)])
+
+
+def _histograms(found: Recording) -> Iterator[Picture]:
+    from fastinit.lab.report.pictures import histograms
+
+    views = (
+        (
+            "histogram",
+            _("Histograms of the outputs"),
+            _(
+                "What each layer puts out, the first at the top, at the first record, half-way, "
+                "and at the last one. A ridge that becomes a spike has gone silent; heaps at both "
+                "ends are saturated units."
+            ),
+        ),
+        (
+            "weight_histogram",
+            _("Histograms of the weights"),
+            _(
+                "What each layer's kernel holds, at the same times: what learns grows wider than "
+                "it was drawn."
+            ),
+        ),
+    )
+    for name, title, text in views:
+        figure = histograms.then_and_later(found, name)
+        if figure is not None:
+            yield Picture(
+                title,
+                f"{text} {_(histograms.HEIGHTS)}",
+                _("{title}: a ridge a layer.").format(title=title),
+                lambda figure=figure: figure,
+            )
 
 
 def _heat(
