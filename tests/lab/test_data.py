@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import doctest
 import gzip
-import importlib
 import inspect
 import math
 import sys
@@ -620,16 +618,3 @@ def test_a_function_of_the_user(tmp_path, monkeypatch):
             load_data(source)
     with pytest.raises(ArgumentError, match=r"names a column of .*; a function has none"):
         load_data("own:pair", "y")
-
-
-@pytest.mark.parametrize("module", ["dataset", "catalogue", "idx"])
-def test_examples(module):
-    found = doctest.testmod(importlib.import_module(f"fastinit.lab.data.{module}"))
-    assert found.attempted
-    assert not found.failed
-
-
-def test_examples_of_the_package():
-    assert doctest.testmod(importlib.import_module("fastinit.lab.data")).failed == 0
-    assert doctest.testmod(importlib.import_module("fastinit.lab.imports")).failed == 0
-    assert doctest.testmod(importlib.import_module("fastinit.lab.checks")).failed == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 import pickle
 import sys
@@ -15,7 +14,6 @@ import pytest
 
 import fastinit
 from fastinit.errors import ArgumentError, ArgumentTypeError, UnknownNameError
-from fastinit.lab import plan as plan_module
 from fastinit.lab.data import from_arrays
 from fastinit.lab.plan import TUNING_FACTORS, TUNING_SEEDS, Tasks, make_plan
 from fastinit.lab.runs import Network, Run
@@ -402,9 +400,3 @@ def test_tuning_makes_a_comparison_fair():
     scores = [train(task, tuned.data, tuned.training).final_score for task in tuned.tasks]
     worst = replace(tuned.tasks[0], learning_rate=1e-4)
     assert min(scores) > train(worst, tuned.data, tuned.training).final_score
-
-
-def test_examples():
-    found = doctest.testmod(plan_module)
-    assert found.attempted
-    assert not found.failed

@@ -1,6 +1,5 @@
 """Recordings of real trainings of `fastinit.nn`, and the file itself."""
 
-import doctest
 import json
 import math
 import shlex
@@ -12,7 +11,6 @@ import pytest
 import fastinit
 from fastinit import nn
 from fastinit.errors import ArgumentError, ArgumentTypeError, UnknownNameError
-from fastinit.lab import recording as recording_module
 from fastinit.lab.recording import FIGURES, Recorder, Recording
 
 X = fastinit.normal((40, 6), 0.0, 1.0, seed=1)
@@ -179,9 +177,3 @@ def test_a_frame(tmp_path):
     assert list(frame.columns) == ["step", "epoch", "loss", "layer", *FIGURES]
     assert frame["layer"].tolist() == ["first", "out"] * 4
     assert frame["step"].tolist() == [0, 0, 5, 5, 10, 10, 15, 15]
-
-
-def test_examples():
-    found = doctest.testmod(recording_module)
-    assert found.attempted > 0
-    assert found.failed == 0

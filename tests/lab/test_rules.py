@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 from dataclasses import replace
 
 import pytest
 
-from fastinit.lab import rules
 from fastinit.lab.plan import make_plan
 from fastinit.lab.rules import (
     DIVERGED_FACTOR,
@@ -130,9 +128,3 @@ def test_the_rules_hold_for_a_regression(initializer, expected):
     assert run.constant_loss == pytest.approx(1)
     assert run.verdict == expected
     assert (run.final_score > 0.8) == (expected == "trains")
-
-
-def test_examples():
-    found = doctest.testmod(rules)
-    assert found.attempted
-    assert not found.failed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 
 import numpy as np
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from fastinit.errors import ArgumentError, UnknownNameError
-from fastinit.lab import statistics
 from fastinit.lab.statistics import (
     BOOTSTRAP_FROM,
     holm,
@@ -231,9 +229,3 @@ def test_mistakes():
 def test_what_cannot_be_used_counts_as_zero():
     assert usable([0.5, -1e30, math.nan, -math.inf, 0.0]).tolist() == [0.5, 0, 0, 0, 0]
     assert usable(0.25) == 0.25
-
-
-def test_examples():
-    found = doctest.testmod(statistics)
-    assert found.attempted
-    assert not found.failed
