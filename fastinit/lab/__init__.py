@@ -8,8 +8,8 @@ draws itself, and becomes a page by `fastinit.lab.report.write`.
 Examples
 --------
 >>> from fastinit import lab
->>> result = lab.compare(["zeros", "he_normal"], activations=["relu"], hidden=[32], epochs=9,
-...                      seeds=1, jobs=1)
+>>> result = lab.compare(["zeros", "he_normal"], activations=["relu"], hidden=[32], epochs=5,
+...                      learning_rate=0.05, seeds=1, jobs=1)
 >>> result.verdicts[("relu", (32,), "he_normal")]
 'trains'
 """

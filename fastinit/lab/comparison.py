@@ -330,8 +330,8 @@ def compare(
     Examples
     --------
     >>> from fastinit.lab import compare
-    >>> result = compare(["zeros", "he_normal"], activations=["relu"], hidden=[32], epochs=9,
-    ...                  seeds=1, jobs=1)
+    >>> result = compare(["zeros", "he_normal"], activations=["relu"], hidden=[32], epochs=5,
+    ...                  learning_rate=0.05, seeds=1, jobs=1)
     >>> [record.verdict for record in result.records]
     ['symmetric', 'trains']
     """
