@@ -13,12 +13,14 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 
-def test_python_blocks_run():
+def test_python_blocks_run(capsys):
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     namespace = {}
     for block in blocks:
         exec(block, namespace)  # one after the other, as a reader would type them
+    [shown] = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
+    assert shown.split() == capsys.readouterr().out.split()  # folded in the README
     assert namespace["w"].shape == (784, 128)
     assert namespace["shard"].shape == (2, 2**20)
     assert (namespace["fan_in"], namespace["fan_out"]) == (576, 288)
