@@ -165,7 +165,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         "--tune",
         action="store_true",
         help="give each initializer the learning rate that is best for it, of those of --lr or "
-        "of nine around the default",
+        "of nine around the default; one at the edge of divergence is passed over",
     )
     group.add_argument("--seeds", type=int, metavar="N", help="runs of each network (default: 3)")
     group.add_argument(
@@ -225,9 +225,11 @@ def run(arguments: argparse.Namespace) -> int:
     as_json, target = options.pop("json"), options.pop("out")
     style = {name: options.pop(name) for name in ("format", "lang")}
     status = 0
+    with language(style["lang"]):  # refuses one that there is not
+        pass
+    if target is None and style["format"] is not None:
+        raise ArgumentError(f"format is {style['format']!r}, but of what? say where with --out")
     if target is not None:
-        with language(style["lang"]):  # refuses one that there is not
-            pass
         try:
             report.check_target(target, style["format"])
         except ArgumentError as error:  # said at once; the results are printed all the same

@@ -144,7 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             from rich.console import Console
 
-            Console(highlight=False).print(found.render(every=arguments.all))
+            console = Console(highlight=False)
+            console.print(found.render(console.width, every=arguments.all))
     if out is None:
         return status
     try:

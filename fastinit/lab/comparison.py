@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "Group", "Interrupted", "compare"]
 
 
+EDGE_MARGIN = 0.05
+"""Share of the way from the constant predictor's score to 1 that is learning, not luck."""
+
+
 @dataclass(frozen=True)
 class Group:
     """The part of a comparison that one table shows: one network, every initializer.
@@ -113,13 +117,17 @@ class Comparison:
 
     @cached_property
     def at_edge(self) -> list[tuple[Network, str]]:
-        """Network and initializer of those whose chosen learning rate is an extreme one tried."""
-        candidates = self.about["candidates"]
+        """Network and initializer of those that trained best at an extreme of the rates tried.
+
+        Only those that learned anything: at no rate is as well at one end as at the other.
+        """
+        candidates, learned = self.about["candidates"], self.about["data"]["constant_score"]
         return [
             (record.network, record.initializer)
             for record in self.records
             if record.rate == "chosen"
             and record.verdict != "symmetric"
+            and record.test_score > learned + EDGE_MARGIN * (1 - learned)
             and record.learning_rate in (candidates[record.optimizer][i] for i in (0, -1))
         ]
 
@@ -291,7 +299,8 @@ def compare(
         Above 0; by default 0.01 for "sgd" and 0.001 for the others.
     tune : bool, default False
         Whether each initializer gets the learning rate that does best with it, of those in
-        `learning_rate` or of nine around the default, on rows held back from the train rows.
+        `learning_rate` or of nine around the default, on rows held back from the train rows; see
+        :meth:`fastinit.lab.Plan.tuned`.
     seeds : int or sequence of int, default 3
         Runs of each network, with the seeds ``0 .. seeds - 1``; or the seeds.
     goal : float, default 0.9

@@ -17,7 +17,7 @@ from fastinit.errors import ArgumentError, FastinitError
 from fastinit.initializers import Initializer
 from fastinit.lab import symptoms
 from fastinit.lab.observation import Observation
-from fastinit.lab.report.languages import N_
+from fastinit.lab.report.languages import N_, _
 from fastinit.lab.symptoms import Finding
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ RULES: dict[str | None, str] = {
 LATEST_STD = 0.02
 """Of transformers' kernels and embeddings, as in GPT-2."""
 
+BRANCHES = N_("{rule}, branch ends / sqrt({count})")
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -46,8 +48,8 @@ class Proposal:
 
     Attributes
     ----------
-    name : str
-        Short, as the table shows it.
+    title : str
+        Short, as the table shows it: an initializer, or an English phrase with ``{placeholders}``.
     what : str
         In a sentence.
     draw : mapping of str to Initializer
@@ -55,12 +57,15 @@ class Proposal:
     on_data : bool
         Whether the weights are then scaled layer by layer on the examples, unit by unit, to mean 0
         and variance 1 (`data_dependent`).
+    values : mapping
+        What stands in place of the title's placeholders.
     """
 
-    name: str
+    title: str
     what: str
     draw: Mapping[str, Initializer]
     on_data: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def drawn(self, subject: Subject, x: Any, seed: int) -> Subject:
         """Return a copy of a subject that is drawn so.
@@ -93,8 +98,10 @@ class Cure:
 
     Attributes
     ----------
-    name, what : str
+    title, what : str
         Of the proposal.
+    values : mapping
+        Of the title.
     draw : mapping of str to Initializer
         By the names of parameters.
     after : Observation
@@ -109,8 +116,9 @@ class Cure:
         The copy itself, untrained: ready to be used.
     """
 
-    name: str
+    title: str
     what: str
+    values: Mapping[str, Any]
     draw: Mapping[str, Initializer] = field(repr=False)
     after: Observation = field(repr=False)
     findings: tuple[Finding, ...]
@@ -122,8 +130,9 @@ class Cure:
     def of(cls, proposal: Proposal, subject: Subject, after: Observation) -> Cure:
         """Return a proposal with what one look at the network drawn so has shown."""
         return cls(
-            proposal.name,
+            proposal.title,
             proposal.what,
+            proposal.values,
             proposal.draw,
             after,
             symptoms.findings(after),
@@ -131,6 +140,11 @@ class Cure:
             (),
             subject.model,
         )
+
+    @property
+    def name(self) -> str:
+        """The title, in the current language."""
+        return _(self.title).format(**self.values)
 
     @property
     def count(self) -> int:
@@ -185,12 +199,13 @@ def proposals(kernels: Sequence[Kernel], seen: Observation) -> Iterator[Proposal
         share = 1.0 / len(ends)
         scaled = {one.name: _by_rule(one, share) for one in ends}
         yield Proposal(
-            f"{name}, branch ends / sqrt({len(ends)})",
+            BRANCHES,
             N_(
                 "the customary rules; the last kernel of each residual branch divided by the root "
                 "of their number, biases 0"
             ),
             {**by_rule, **scaled, **biases},
+            values={"rule": name, "count": len(ends)},
         )
         if normalized:
             small = fastinit.get("normal", std=LATEST_STD)
@@ -201,12 +216,13 @@ def proposals(kernels: Sequence[Kernel], seen: Observation) -> Iterator[Proposal
                 if one.role in ("kernel", "recurrent", "output", "embedding")
             }
             yield Proposal(
-                f"normal({LATEST_STD:g}), branch ends / sqrt({len(ends)})",
+                BRANCHES,
                 N_(
                     "GPT-2's: normal kernels and embeddings, the last kernel of each residual "
                     "branch divided by the root of their number, biases 0"
                 ),
                 {**everywhere, **{one.name: last for one in ends}, **biases},
+                values={"rule": f"normal({LATEST_STD:g})", "count": len(ends)},
             )
     if not recurrent:
         yield Proposal(
@@ -337,7 +353,7 @@ def _recurrent(
     layers = {one.layer for one in recurrent}
     forget = {name: fastinit.get("lstm_forget_bias") for name in _first_biases(recurrent, biases)}
     yield Proposal(
-        "orthogonal recurrent" + (", forget bias 1" if forget else ""),
+        N_("orthogonal recurrent, forget bias 1") if forget else N_("orthogonal recurrent"),
         N_(
             "orthogonal recurrent kernels, the customary rule for all others, biases 0 but those "
             "of forget gates"
@@ -356,7 +372,7 @@ def _recurrent(
         }
         if chrono:
             yield Proposal(
-                "orthogonal recurrent, forget bias log(steps)",
+                N_("orthogonal recurrent, forget bias log(steps)"),
                 N_(
                     "orthogonal recurrent kernels, forget gates open for as long as an example "
                     "lasts"
@@ -368,12 +384,13 @@ def _recurrent(
     relu = [one for one in recurrent if of_layer.get(one.layer, one.activation) == "relu"]
     keep = {one.name: fastinit.get("identity") for one in relu}
     yield Proposal(
-        ("identity" if relu else "orthogonal") + " recurrent, inputs / sqrt(steps)",
+        N_("{rule} recurrent, inputs / sqrt(steps)"),
         N_(
             "recurrent kernels that keep the state, and input kernels so small that the steps "
             "together do not fill it"
         ),
         {**by_rule, **small, **keep, **biases},
+        values={"rule": "identity" if relu else "orthogonal"},
     )
 
 

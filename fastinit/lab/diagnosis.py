@@ -39,8 +39,12 @@ LOWER = 0.9
 MOST_ROWS = 24
 """Layers that the short table shows one by one; of more, those that repeat become ranges."""
 
-WIDEST = 18
-"""Letters of a layer's name that the table shows."""
+NAMES = 24
+"""Columns that layers' names get before figures are left out for them."""
+
+GIVEN_UP = (1, -2, 8, -3)
+"""Columns that make room, the first one first: the activation, which the sentences name; the rank;
+idle units after the cure; the correlation. The data frame has them all."""
 
 
 @dataclass(frozen=True)
@@ -196,14 +200,15 @@ class Diagnosis:
         """
         stream = io.StringIO()
         console = Console(file=stream, width=width, color_system=None, legacy_windows=False)
-        console.print(self.render(every=every))
+        console.print(self.render(width, every=every))
         return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
-    def render(self, *, every: bool = False) -> RenderableType:
+    def render(self, width: int = 80, *, every: bool = False) -> RenderableType:
         """Return what `table` shows, for a rich console.
 
         Parameters
         ----------
+        width : int, default 80
         every : bool, default False
 
         Returns
@@ -217,7 +222,7 @@ class Diagnosis:
             Text(names, style=style),
             *(Text(f"- {sentence}") for sentence in self.sentences),
             Text(""),
-            self._figures(every),
+            self._figures(width, every),
             Text(_legend(self.cure), style="dim"),
         ]
         if self.cure is not None:
@@ -257,15 +262,22 @@ class Diagnosis:
         others = {one.name: one for one in after}
         return [_cells(one, others.get(one.name), self.cure is not None) for one in before]
 
-    def _figures(self, every: bool) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
-        first, *others = headings(self.cure)
-        table.add_column(first, overflow="ellipsis", no_wrap=True)
-        for heading in others:
-            table.add_column(heading, justify="right", no_wrap=True)
-        for name, *cells in self.rows(every=every):
-            # The end of a long name tells more than its start.
-            table.add_row(name if len(name) <= WIDEST else f"…{name[1 - WIDEST :]}", *cells)
+    def _figures(self, width: int, every: bool) -> Table:
+        heads, rows = headings(self.cure), self.rows(every=every)
+        columns = [c for c in range(len(heads)) if any(row[c] for row in rows)]
+        widths = [_width(heads[c], *(row[c] for row in rows)) for c in range(len(heads))]
+
+        def room() -> int:
+            return width - sum(1 + widths[c] for c in columns[1:])
+
+        for spare in GIVEN_UP:
+            if room() < min(NAMES, widths[0]) and spare % len(heads) in columns:
+                columns.remove(spare % len(heads))
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, show_edge=False)
+        for c in columns:
+            table.add_column(heads[c], justify="right" if c > 1 else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(shortened(row[0], room()), *(row[c] for c in columns[1:]))
         return table
 
     def to_frame(self) -> pandas.DataFrame:
@@ -568,11 +580,51 @@ def headings(cure: Cure | None) -> tuple[str, ...]:
     )
 
 
+def _width(heading: str, *cells: str) -> int:
+    return max(map(len, (*heading.split("\n"), *cells)))
+
+
+def shortened(name: str, letters: int) -> str:
+    """Return a layer's name in at most so many letters.
+
+    Its first words become their first letters, as many as need be; what is still too long loses
+    its middle.
+
+    Parameters
+    ----------
+    name : str
+    letters : int
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from fastinit.lab.diagnosis import shortened
+    >>> shortened("transformer.blocks.11.attention.c_proj", 24)
+    't.b.11.attention.c_proj'
+    >>> shortened("a_layer_with_a_very_long_name", 15)
+    'a_laye..ng_name'
+    """
+    words = name.split(".")
+    for place in range(len(words) - 1):
+        if len(".".join(words)) <= letters:
+            break
+        if not words[place][:1].isdigit():
+            words[place] = words[place][:1]
+    short = ".".join(words)
+    if len(short) <= letters:
+        return short
+    start = max(1, (letters - 2) // 2)
+    return f"{short[:start]}..{short[start + 2 - letters :]}"
+
+
 def abridged(layers: Sequence[LayerFigures]) -> list[LayerFigures]:
     """Return the rows of a short table: of a deep network, ranges of layers in their place.
 
     Layers whose names differ by their first number alone are one run. The first and the last of a
-    run stay; those between become a few ranges, "dense_1…12", with the median of each figure.
+    run stay; those between become a few ranges, "dense_1-12", with the median of each figure.
 
     Parameters
     ----------
@@ -626,7 +678,7 @@ def _middle(members: Sequence[LayerFigures]) -> LayerFigures:
         known = [value for value in values if isinstance(value, (int, float))]
         if known and one.name not in ("name", "kind", "activation"):
             figures[one.name] = sorted(known)[len(known) // 2]
-    name = f"{before}{start}…{_parts(members[-1].name)[1]}{after}"
+    name = f"{before}{start}-{_parts(members[-1].name)[1]}{after}"
     return dataclasses.replace(first, name=name, **figures)
 
 

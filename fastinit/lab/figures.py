@@ -81,7 +81,7 @@ KERNEL_SIDE = 256
 BINS = 31
 """Of a histogram: odd, so that numbers around 0 as often above it as below have a middle bin."""
 
-COUNTED = 8_192
+COUNTED = 4_096
 """Each histogram is that of so many numbers, at most."""
 
 TINY = 1e-36
@@ -549,7 +549,7 @@ def factor_a_step(sizes: NDArray[Any]) -> float | None:
 
 
 def histogram(rows: NDArray[Any]) -> Histogram | None:
-    """Return how the numbers of at most 8,192 / columns evenly spaced rows are distributed.
+    """Return how the numbers of at most 4,096 / columns evenly spaced rows are distributed.
 
     Parameters
     ----------
@@ -578,16 +578,17 @@ def histogram(rows: NDArray[Any]) -> Histogram | None:
         if not len(few):
             return Histogram(math.nan, math.nan, (0,) * BINS, count)
         low, high = float(few.min()), float(few.max())
-    width = 0.5 * high - 0.5 * low  # the whole one may overflow
-    if width > 0.0:
-        few *= 0.5
-        few -= 0.5 * low
-        few /= width
-        few *= BINS
-        bins = np.minimum(few.astype(np.intp), BINS - 1)
+    if math.isinf(high - low):
+        few, start, width = few * 0.5, low * 0.5, high * 0.5 - low * 0.5
     else:
-        bins = np.full(len(few), BINS // 2)
-    counts = np.bincount(bins, minlength=BINS)
+        start, width = low, high - low
+    if width > 1e-300:
+        few -= start
+        few *= BINS / width
+        np.minimum(few, BINS - 1, out=few)
+    else:
+        few = np.full(len(few), BINS // 2)
+    counts = np.bincount(few.astype(np.intp), minlength=BINS)
     return Histogram(low, high, tuple(counts.tolist()), count - len(few))
 
 

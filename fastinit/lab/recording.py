@@ -217,6 +217,8 @@ class Recorder:
         turns = self.steps // self.every
         self.steps += number
         self._last = loss, epoch
+        if number > 1:  # the kernels are not those before the last step
+            self._before = {}
         if self.steps // self.every > turns:
             self._record()
         self._keep_kernels()
@@ -281,7 +283,9 @@ class Recorder:
         }
         columns["update_ratio"] = [changes.get(name) for name in self._names or ()]
         histograms = {
-            figure: [_numbers(getattr(layers.get(name), figure, None)) for name in self._names or ()]
+            figure: [
+                _numbers(getattr(layers.get(name), figure, None)) for name in self._names or ()
+            ]
             for figure in HISTOGRAMS
         }
         self._recorded = self.steps
@@ -500,9 +504,7 @@ class Recording:
             raise unknown_name("figure", figure, FIGURES)
         return self._values[:, FIGURES.index(figure)]
 
-    def histograms(
-        self, record: int, figure: str = "histogram"
-    ) -> tuple[Histogram | None, ...]:
+    def histograms(self, record: int, figure: str = "histogram") -> tuple[Histogram | None, ...]:
         """Return how the outputs, or the weights, of each layer were distributed at one time.
 
         Parameters
@@ -601,10 +603,12 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _encoded(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _encoded(item) for name, item in value.items()}
+    if value is None or isinstance(value, (int, str)):  # most of them: counts
+        return value
     if isinstance(value, (list, tuple)):
         return [_encoded(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _encoded(item) for name, item in value.items()}
     if isinstance(value, (float, np.floating)):
         return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else f"{value:g}"
     return value.item() if isinstance(value, np.generic) else value

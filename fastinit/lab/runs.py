@@ -212,8 +212,8 @@ class Run(_Identified):
     @property
     def epochs_to_goal(self) -> int | None:
         """Epochs until the test score first reached the goal; None if it never did."""
-        reached = (epoch for epoch, score in enumerate(self.test_score) if score >= self.goal)
-        return next(reached, None)
+        after = enumerate(self.test_score[1:], start=1)  # before training it can only be luck
+        return next((epoch for epoch, score in after if score >= self.goal), None)
 
     @property
     def gradient_ratio(self) -> float:

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -202,7 +202,7 @@ def _dask(data: Dataset, jobs: int | None, scheduler: str | None) -> Iterator[Po
             client = stack.enter_context(distributed.Client(scheduler, set_as_default=False))
         except (OSError, ValueError) as error:
             raise ArgumentError(f"no Dask scheduler answers at {scheduler!r}: {error}") from error
-        with joblib.parallel_config("dask", client=client):
+        with joblib.parallel_config(_dask_backend()(client=client)):
             run_all = _streaming(-1)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sending large graph")
@@ -210,6 +210,30 @@ def _dask(data: Dataset, jobs: int | None, scheduler: str | None) -> Iterator[Po
             # hold it are gone.
             share = client.submit(_itself, data, pure=False)
         yield run_all, share
+
+
+@cache
+def _dask_backend() -> Any:
+    """Return joblib's backend, made to end where Dask gives up on what it was sent.
+
+    That is so where worker after worker died of it. joblib notes the error but waits on.
+    """
+    base: Any = import_module("joblib._dask").DaskDistributedBackend
+
+    class Backend(base):  # type: ignore[misc]
+        def submit(self, func: Any, callback: Any = None) -> Any:
+            future = super().submit(func, callback)
+
+            def tell(done: Any) -> None:
+                if (error := done.exception()) is None:
+                    return
+                killed = type(error).__name__ == "KilledWorker"
+                callback(TerminatedWorkerError(str(error)) if killed else error)
+
+            future.add_done_callback(tell)
+            return future
+
+    return Backend
 
 
 def _itself(data: Dataset) -> Dataset:

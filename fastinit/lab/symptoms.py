@@ -51,8 +51,11 @@ units answer each example."""
 
 FORGOTTEN = 1e-8
 """A recurrent layer forgets where its gradient falls below this over all the steps: to a hundredth
-within a quarter of them. Gates learn to keep more; a factor that small leaves them nothing to learn
-from."""
+within a quarter of them."""
+
+FORGOTTEN_GATED = 1e-12
+"""The same of an LSTM or GRU, to a thousandth within a quarter of the steps: its gates, half open
+as every framework draws them, learn to keep more from the steps that they do remember."""
 
 RUNAWAY = 1e4
 """Its gradient grows without bound where it grows beyond this over all the steps."""
@@ -593,8 +596,8 @@ SENTENCES = {
         "while the outputs are bounded: near examples are torn apart"
     ),
     ("vanishing", "time"): N_(
-        "each step back through time multiplies the gradients in {first} by {factor}: to {total} of "
-        "them over its {steps} steps"
+        "each step back through time multiplies the gradients in {first} by {factor}: to {total} "
+        "of them over its {steps} steps"
     ),
     ("exploding", "time"): N_(
         "each step back through time multiplies the gradients in {first} by {factor}: by {total} "
@@ -627,7 +630,9 @@ def _through_time(name: str, look: Look) -> Iterable[Finding]:
             continue
         with np.errstate(over="ignore"):
             total = float(np.float64(factor) ** (steps - 1))
-        if total > RUNAWAY if name == "exploding" else total < FORGOTTEN:
+        gated = "LSTM" in layer.kind or "GRU" in layer.kind
+        forgotten = FORGOTTEN_GATED if gated else FORGOTTEN
+        if total > RUNAWAY if name == "exploding" else total < forgotten:
             values = {"factor": factor, "first": layer.name, "total": total, "steps": steps}
             trend = Trend(layer.name, layer.name, factor, total, (layer.name,))
             yield Finding(
@@ -817,13 +822,13 @@ RULES: tuple[Rule, ...] = (
         "vanishing",
         N_(
             "Somewhere over the depth the spread or the gradient falls below {ratio} of itself; or "
-            "a recurrent layer's gradient below {time} over its steps."
+            "a recurrent layer's gradient below {time}, with gates below {gates}, over its steps."
         ),
         N_(
             "Each layer shrinks what passes through it, so that the far layers do not learn. "
             "Larger weights, or an activation with a steeper slope than sigmoid's 1/4."
         ),
-        {"ratio": VANISHING, "time": FORGOTTEN},
+        {"ratio": VANISHING, "time": FORGOTTEN, "gates": FORGOTTEN_GATED},
         _vanishing,
     ),
     Rule(
@@ -880,7 +885,9 @@ The limits were set on 164 networks drawn at random (depth 2 to 60, width 16 to 
 activations, weights by rule, off it, orthogonal or of any std, some with random biases or batch
 normalization) that were trained on digits for 240 steps at several learning rates. Of 86 that both
 gradient descent and Adam trained, one got an alarm; of 63 that neither did, four got none; of 15
-that Adam alone trained, nine got one.
+that Adam alone trained, nine got one. Of PyTorch networks that were drawn and trained afterwards,
+with other activations, layer normalization, convolutions or recurrent layers, none of 59 that both
+trained got an alarm.
 """
 
 EXCUSED_BY: dict[str, tuple[str, ...]] = {

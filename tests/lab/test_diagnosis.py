@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from fastinit import nn
 from fastinit.errors import ArgumentError, ArgumentTypeError
 from fastinit.lab import cures
 from fastinit.lab.data import load_data
-from fastinit.lab.diagnosis import abridged, diagnose
+from fastinit.lab.diagnosis import abridged, diagnose, shortened
 from fastinit.lab.report.languages import language
 from fastinit.lab.report.pictures.diagnosis import by_depth, learning
 
@@ -196,9 +197,45 @@ def test_table_in_80_columns(sick):
     assert max(map(len, text.splitlines())) <= 80
     assert "vanishing" in text.splitlines()[1]
     assert "dense_0" in text
-    assert "…" in text  # ranges of layers
+    assert "dense_1-" in text  # ranges of layers
     assert "dense_17" in sick.table(every=True)
     assert f"*.kernel: {sick.cure.initializers['*.kernel']}" in text
+
+
+LONG = "transformer.blocks.{}.self_attention.output_projection"
+
+
+@pytest.mark.parametrize("code", ["en", "pt", "es"])
+@pytest.mark.parametrize(
+    "names", ["dense_{}", LONG, "a_layer_of_a_really_long_name_{}_without_dots"]
+)
+@pytest.mark.parametrize("cure", [True, False])
+def test_nothing_is_cut_off_in_80_columns(names, cure, code, sick):
+    def renamed(seen):
+        layers = [replace(one, name=names.format(i)) for i, one in enumerate(seen.layers)]
+        return replace(seen, layers=tuple(layers))
+
+    tried = [replace(one, after=renamed(one.after)) for one in sick.tried] if cure else ()
+    found = replace(sick, before=renamed(sick.before), tried=tuple(tried))
+    with language(code):
+        for every in (False, True):
+            lines = found.table(every=every).splitlines()
+            assert max(map(len, lines)) <= 80
+            assert not any("…" in line for line in lines)
+            start = next(i for i, line in enumerate(lines) if line.startswith("─"))
+            shown = [line.split() for line in lines[start + 1 :][: len(found.rows(every=every))]]
+            for cells, line in zip(found.rows(every=every), shown, strict=True):
+                figures = list(cells[2 : 7 if cure else 5])  # to the gradient: they always stay
+                assert any(line[i : i + len(figures)] == figures for i in (1, 2)), line
+
+
+def test_shortened_names_keep_their_numbers_and_ends():
+    name = LONG.format(11)
+    assert shortened(name, 99) == name
+    assert shortened(name, 40) == "t.b.11.self_attention.output_projection"
+    assert shortened(name, 30) == "t.b.11.s.output_projection"
+    assert len(shortened(name, 20)) == 20
+    assert shortened(name, 20).startswith("t.b.11.s..")
 
 
 def test_ranges_hold_every_layer_once(sick):
@@ -206,7 +243,7 @@ def test_ranges_hold_every_layer_once(sick):
     assert len(rows) <= 24
     places = []
     for row in rows:
-        first, _, last = row.name.removeprefix("dense_").partition("…")
+        first, _, last = row.name.removeprefix("dense_").partition("-")
         places += range(int(first), int(last or first) + 1)
     assert places == list(range(41))
 

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fastinit
 from fastinit.lab.figures import (
+    BINS,
     DISTINCT_TOLERANCE,
     correlation,
     dead_share,
@@ -18,6 +20,7 @@ from fastinit.lab.figures import (
     effective_rank,
     expected_std,
     factor_a_step,
+    histogram,
     idle_share,
     layer_figures,
     ratio,
@@ -26,6 +29,7 @@ from fastinit.lab.figures import (
     saturated_share,
     spread,
 )
+from fastinit.lab.observation import Histogram
 
 
 def test_spread_sees_rows_and_not_units():
@@ -199,6 +203,54 @@ def test_a_sample_is_small_and_evenly_spaced(shape):
     assert math.prod(taken) <= 65_536
     if math.prod(shape) <= 65_536 and shape[0] <= 256 and shape[2] <= 256:
         assert taken == list(shape)  # nothing is left out without need
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=60),
+    st.integers(0, 3),
+)
+@settings(max_examples=50, deadline=None)
+def test_a_histogram_is_numpys(values, broken):
+    rows = np.array([[*values, *[math.nan] * broken]])
+    found = histogram(rows)
+    low, high = min(values), max(values)
+    assert (found.low, found.high, found.left_out) == (low, high, broken)
+    assert len(found.counts) == BINS
+    assert sum(found.counts) == len(values)
+    if high - low > 1e-9 * max(abs(low), abs(high)):
+        expected = np.histogram(values, BINS)[0]
+        # A number at an edge may go to either side of it.
+        assert np.abs(np.cumsum(expected) - np.cumsum(found.counts)).max() <= np.sum(
+            [abs(v - e) < 1e-6 * (high - low) for v in values for e in np.linspace(low, high, 32)]
+        )
+    assert Histogram.of(found.numbers) == found
+
+
+def test_histograms_of_odd_numbers():
+    same = histogram(np.full((3, 2), 2.5))
+    assert (same.low, same.high, same.counts[BINS // 2], sum(same.counts)) == (2.5, 2.5, 6, 6)
+    wide = histogram(np.array([[1.5e308, -1.5e308, 0.0]]))
+    assert (wide.counts[0], wide.counts[BINS // 2], wide.counts[-1]) == (1, 1, 1)
+    narrow = histogram(np.array([[0.0, 5e-324]]))
+    assert sum(narrow.counts) == 2
+    none = histogram(np.array([[np.inf, np.nan]]))
+    assert math.isnan(none.low)
+    assert (sum(none.counts), none.left_out) == (0, 2)
+    assert histogram(np.zeros((0, 4))) is None
+    halves = histogram(np.array([[1, 2, 3]], np.float16))
+    assert (halves.low, halves.high) == (1.0, 3.0)
+    large = histogram(fastinit.normal((500, 300), 0.0, 1.0, seed=0))
+    assert 3_000 < sum(large.counts) <= 4_096
+    assert np.argmax(large.counts) in range(12, 19)
+
+
+def test_the_histograms_of_a_layer():
+    outputs = np.maximum(np.linspace(-1, 1, 80).reshape(20, 1, 4), 0.0)
+    found = layer_figures("a", "A", outputs, kernel=np.linspace(2.0, 3.0, 12).reshape(3, 4))
+    assert (found.histogram.low, found.histogram.high) == (0.0, 1.0)
+    assert found.histogram.counts[0] >= 40  # what relu cut off
+    assert found.weight_histogram.counts == histogram(np.linspace(2.0, 3.0, 12)[None]).counts
+    assert layer_figures("a", "A", outputs).weight_histogram is None
 
 
 def numbers(found):

@@ -357,6 +357,29 @@ def test_a_rate_that_diverges_loses(small):
     assert set(chosen(plan, lambda t: (math.nan, math.nan)).values()) == {0.01}  # all of them
 
 
+@pytest.mark.parametrize(
+    ("scores", "diverged", "rate"),
+    [
+        ((0.80, 0.90, 0.92, 0.1), {1.0}, 0.1),  # 0.3 is the last one that holds
+        ((0.80, 0.86, 0.92, 0.1), {1.0}, 0.3),  # but that much better
+        ((0.80, 0.90, 0.92, 0.1), set(), 0.3),
+        ((0.80, 0.90, 0.92, 0.1), {0.1, 1.0}, 0.3),
+        ((0.80, 0.90, 0.91, 0.92), {0.3, 1.0}, 0.03),
+        ((0.80, 0.90, 0.91, 0.92), set(), 1.0),
+        ((0.95, 0.90, 0.91, 0.92), {0.1}, 0.03),
+    ],
+)
+def test_a_rate_beside_one_that_diverges_gives_way_to_a_smaller(small, scores, diverged, rate):
+    plan = make_plan(**small, learning_rate=[0.03, 0.1, 0.3, 1.0], tune=True)
+    score = dict(zip(plan.candidates["sgd"], scores, strict=True))
+
+    def outcome(task):
+        bad = task.learning_rate in diverged and task.seed == TUNING_SEEDS[1]
+        return score[task.learning_rate], math.nan if bad else 0.1
+
+    assert set(chosen(plan, outcome).values()) == {rate}
+
+
 def test_the_final_runs_use_the_chosen_rates(small):
     plan = make_plan(**small | {"seeds": 3}, learning_rate=[0.01, 0.1], tune=True)
     stage = plan.tuning()

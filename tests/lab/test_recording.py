@@ -11,6 +11,7 @@ import pytest
 import fastinit
 from fastinit import nn
 from fastinit.errors import ArgumentError, ArgumentTypeError, UnknownNameError
+from fastinit.lab.observation import HISTOGRAMS
 from fastinit.lab.recording import FIGURES, Recorder, Recording
 
 X = fastinit.normal((40, 6), 0.0, 1.0, seed=1)
@@ -24,8 +25,9 @@ def network(units=5, rate=0.1):
     return made
 
 
-def train(made, recorder, epochs=3, **options):
+def train(made, recorder, epochs=3, stop=None, **options):
     callbacks = [] if recorder is None else [recorder.callback()]
+    callbacks += [] if stop is None else [stop]
     return made.fit(X, Y, epochs=epochs, batch_size=8, verbose=0, callbacks=callbacks, **options)
 
 
@@ -77,6 +79,132 @@ def test_the_update_is_the_one_that_training_made(tmp_path, every):
             continue
         change = np.linalg.norm(kernels[step] - kernels[step - 1])
         assert ratio == pytest.approx(change / np.linalg.norm(kernels[step]), rel=1e-5)
+
+
+class Kernels(nn.Callback):
+    """Keeps the first kernel before training and after each step."""
+
+    def __init__(self, made):
+        made.build(6)
+        self.kept = [made.layers[0].kernel.copy()]
+
+    def on_train_batch_end(self, batch, logs):
+        self.kept.append(self.model.layers[0].kernel.copy())
+
+    def check(self, found, every):
+        """Each update is that of the one step before the record."""
+        for step, ratio in zip(found.steps, found.values("update_ratio")[:, 0], strict=True):
+            if step == 0 or step % every:
+                assert math.isnan(ratio)
+                continue
+            change = np.linalg.norm(self.kept[step] - self.kept[step - 1])
+            assert ratio == pytest.approx(change / np.linalg.norm(self.kept[step]), rel=1e-5)
+
+
+@pytest.mark.parametrize(("every", "steps"), [(2, [*range(0, 15, 2), 15]), (7, [0, 7, 14, 15])])
+def test_batches_between_records_run_together(tmp_path, every, steps):
+    """An epoch has 5 batches: the records fall where they fall, whoever else is called between."""
+    made, watched = network(), network()
+    alone = Recorder(tmp_path / "alone.jsonl", made, X, Y, every=every)
+    calls = []
+    callback = alone.callback()
+    called = callback.on_train_batch_end
+    callback.on_train_batch_end = lambda *arguments: (calls.append(alone.steps), called(*arguments))
+    made.fit(X, Y, epochs=3, batch_size=8, verbose=0, callbacks=[callback])
+    assert len(calls) <= 2 * (15 // every) + 1
+    found = Recording.load(alone.path)
+    assert found.steps.tolist() == steps
+
+    beside, kernels = Recorder(tmp_path / "b.jsonl", watched, X, Y, every=every), Kernels(watched)
+    each = [kernels, beside.callback()]
+    watched.fit(X, Y, epochs=3, batch_size=8, verbose=0, callbacks=each)
+    again = Recording.load(beside.path)
+    kernels.check(again, every)
+    for figure in FIGURES:
+        np.testing.assert_array_equal(found.values(figure), again.values(figure))
+    turns = found.steps % every == 0
+    np.testing.assert_array_equal(found.losses[turns], again.losses[turns])
+    assert np.isfinite(found.losses[turns][1:]).all()
+
+
+def test_a_training_that_stops_early(tmp_path):
+    made = network()
+    recorder = Recorder(tmp_path / "run.jsonl", made, X, Y, every=4)
+
+    class Stop(nn.Callback):
+        every = 7
+
+        def on_train_batch_end(self, batch, logs):
+            self.model.stop_training = True
+
+    train(made, recorder, stop=Stop())
+    assert Recording.load(recorder.path).steps.tolist() == [0, 4, 7]
+
+    class Break(nn.TerminateOnNaN):
+        def on_epoch_end(self, epoch, logs):
+            self.model.layers[1].kernel[:] = np.nan
+
+    made = network()
+    recorder = Recorder(tmp_path / "nan.jsonl", made, X, Y, every=4)
+    train(made, recorder, stop=Break())
+    assert Recording.load(recorder.path).steps.tolist() == [0, 4, 6]
+
+
+def test_one_callback_for_two_trainings_and_a_file_gone_on_with(tmp_path):
+    made = network()
+    kernels = Kernels(made)
+    path = tmp_path / "run.jsonl"
+    callback = Recorder(path, made, X, Y, every=4).callback()
+    for _ in range(2):  # 5 steps each
+        made.fit(X, Y, epochs=1, batch_size=8, verbose=0, callbacks=[callback, kernels])
+    assert Recording.load(path).steps.tolist() == [0, 4, 5, 8, 10]
+    recorder = Recorder(path, made, X, Y, every=4, append=True)
+    made.fit(X, Y, epochs=2, batch_size=8, verbose=0, callbacks=[recorder.callback(), kernels])
+    found = Recording.load(path)
+    assert found.steps.tolist() == [0, 4, 5, 8, 10, 12, 16, 20]
+    kernels.check(found, every=4)
+
+
+def test_steps_taken_together_have_no_update_of_one_step(tmp_path):
+    """As Keras takes them, with ``steps_per_execution``."""
+    made = network()
+    made.build(6)
+    recorder = Recorder(tmp_path / "run.jsonl", made, X, Y, every=1)
+    recorder.begin()
+    for number in (1, 3, 1):
+        made.layers[0].kernel[0, 0] += 1.0
+        recorder._count(number, None, None)
+    found = Recording.load(recorder.path)
+    assert found.steps.tolist() == [0, 1, 4, 5]
+    assert np.isnan(found.values("update_ratio")[:, 0]).tolist() == [True, False, True, False]
+
+
+def test_histograms_are_those_of_a_look(tmp_path):
+    made = network()
+    recorder = Recorder(tmp_path / "run.jsonl", made, X, Y, every=5)
+    first = recorder._subject.observe(X, Y)
+    train(made, recorder)
+    last = recorder._subject.observe(X, Y)
+    found = Recording.load(recorder.path)
+    for figure in HISTOGRAMS:
+        for record, look in ((0, first), (-1, last)):
+            for kept, layer in zip(found.histograms(record, figure), look.layers, strict=True):
+                expected = getattr(layer, figure)
+                assert kept.counts == expected.counts
+                assert (kept.low, kept.high) == pytest.approx((expected.low, expected.high), 1e-6)
+    assert found.histograms(0) != found.histograms(-1)
+    with pytest.raises(UnknownNameError, match="histogarm"):
+        found.histograms(0, "histogarm")
+    assert len(json.loads(found.to_json())["histograms"]) == len(found.steps)
+    assert not set(found.to_frame()) & set(HISTOGRAMS)
+
+    lines = [json.loads(line) for line in recorder.path.read_text().splitlines()]
+    for line in lines[1:]:
+        del line["histograms"]  # a file from before there were any
+    recorder.path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    found = Recording.load(recorder.path)
+    assert found.histograms(0) == (None, None)
+    assert json.loads(found.to_json())["figures"]["spread"]
 
 
 def test_numbers_that_are_not_finite_survive(tmp_path):

@@ -22,7 +22,7 @@ from tests.lab.pages import check_page, svgs
 
 LONG = "truncated_normal(mean=0.0, std=0.0125)"
 INITIALIZERS = ("zeros", "normal(std=1e6)", LONG, "he_normal")
-PICTURES = 6  # of a network
+PICTURES = 7  # of a network
 
 
 @pytest.fixture(scope="module")

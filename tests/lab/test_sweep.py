@@ -149,6 +149,15 @@ def test_a_dask_worker_that_is_killed_loses_nothing(plan, expected, cluster):
     assert all(ended == expected[number % 24] for number, ended in found)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_what_kills_every_dask_worker_ends_the_sweep(plan, cluster):
+    """joblib waits for ever where Dask gives up on a task."""
+    task = replace(plan.tasks[0], kernel_initializer=Suicide())
+    options = {"backend": "dask", "scheduler": cluster.scheduler_address}
+    with pytest.raises(FastinitError, match="killed before they have trained anything"):
+        run(plan, enumerate([task]), **options)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

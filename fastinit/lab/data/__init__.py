@@ -132,6 +132,8 @@ def load(
         If there is no such data.
     """
     text, path = str(source), Path(source)
+    if source == "":  # which is not the working folder
+        raise ArgumentError(f"data must be a name such as 'digits', {KINDS}, got ''")
     suffix = path.suffix.lower()
     parsed = None if isinstance(source, Path) else parse(text)
     if parsed is not None and parsed[0] in CATALOGUE:

@@ -31,6 +31,7 @@ from fastinit.lab.report.document import (
 )
 from fastinit.lab.report.languages import N_, _, listing, ngettext, number
 from fastinit.lab.report.phases import absent_sentence, phase_picture
+from fastinit.lab.report.ridges import ridges_picture
 from fastinit.lab.runs import PROBE_ROWS
 
 if TYPE_CHECKING:
@@ -390,17 +391,16 @@ def _pictures(group: Group, facts: Facts, names: Sequence[str]) -> Iterator[Pict
     )
     ridges = histograms.activations(group, order)
     if ridges is not None:
-        yield Picture(
+        yield ridges_picture(
             _("Histograms of the activations"),
             _(
                 "Before training, with the first seed: a panel an initializer, a ridge a hidden "
                 "layer, the first at the top. Ridges of about one width pass the signal on. Where "
                 "they narrow to a spike, the examples look alike to the layers below; where they "
                 "pile up at the ends, units are saturated."
-            )
-            + f" {_(histograms.HEIGHTS)}",
+            ),
+            ridges,
             _("Histograms of the activations by layer for {count} initializers.").format(**ends),
-            lambda: ridges,
         )
     if group.network.normalization == "none" and not group.network.dropout:
         fan_in = _fan_in(group, facts)

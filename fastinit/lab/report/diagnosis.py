@@ -23,6 +23,7 @@ from fastinit.lab.report.document import (
 )
 from fastinit.lab.report.languages import N_, _, number
 from fastinit.lab.report.phases import phase_picture
+from fastinit.lab.report.ridges import ridges_picture
 
 if TYPE_CHECKING:
     from fastinit.lab.diagnosis import Diagnosis
@@ -186,12 +187,7 @@ def _histograms(found: Diagnosis) -> Iterator[Picture]:
     for name, title, text in views:
         figure = histograms.with_cure(found, name)
         if figure is not None:
-            yield Picture(
-                title,
-                f"{text} {_(histograms.HEIGHTS)}",
-                _("{title}: a ridge a layer.").format(title=title),
-                lambda figure=figure: figure,
-            )
+            yield ridges_picture(title, text, figure)
 
 
 def _activation(seen: Observation) -> str | None:

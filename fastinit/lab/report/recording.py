@@ -23,6 +23,7 @@ from fastinit.lab.report.document import (
     Terms,
 )
 from fastinit.lab.report.languages import _, listing, number
+from fastinit.lab.report.ridges import ridges_picture
 
 if TYPE_CHECKING:
     from fastinit.lab.recording import Recording
@@ -232,12 +233,7 @@ def _histograms(found: Recording) -> Iterator[Picture]:
     for name, title, text in views:
         figure = histograms.then_and_later(found, name)
         if figure is not None:
-            yield Picture(
-                title,
-                f"{text} {_(histograms.HEIGHTS)}",
-                _("{title}: a ridge a layer.").format(title=title),
-                lambda figure=figure: figure,
-            )
+            yield ridges_picture(title, text, figure)
 
 
 def _heat(

@@ -27,6 +27,7 @@ from fastinit.lab.figures import (
     expected_std,
     factor_a_step,
     layer_figures,
+    one_thread,
     root_mean_square,
     sample,
 )
@@ -133,7 +134,8 @@ class KerasSubject:
         found = self._pass(x, y, loss)
         rows = [row for row in found.rows if selected(row.name, patterns)]
         require_selection(bool(rows), layers, (row.name for row in found.rows))
-        figures = tuple(self._figures(row, found, learning_rate) for row in rows)
+        with one_thread(), np.errstate(all="ignore"):
+            figures = tuple(self._figures(row, found, learning_rate) for row in rows)
         first = as_numpy(keras.tree.flatten(x)[0])
         value = None if y is None else float(found.loss)
         return Observation(figures, len(first), value, *input_figures(first))

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fastinit.lab.figures import BOUNDS
 from fastinit.lab.observation import Histogram
-from fastinit.lab.report.languages import N_, _, number
+from fastinit.lab.report.languages import _, number
 from fastinit.lab.report.pictures.style import INK, PALETTE, new_figure, shorten
 
 if TYPE_CHECKING:
@@ -21,13 +21,7 @@ if TYPE_CHECKING:
     from fastinit.lab.diagnosis import Diagnosis
     from fastinit.lab.recording import Recording
 
-__all__ = ["HEIGHTS", "Panel", "activations", "ridges", "then_and_later", "with_cure"]
-
-HEIGHTS = N_(
-    "Heights are square roots of the counts, each ridge over its own highest bin, so that small "
-    "shares can be seen."
-)
-"""How high a ridge is, for the pages."""
+__all__ = ["Panel", "activations", "ridges", "then_and_later", "with_cure"]
 
 WIDTH = 4.9
 
@@ -81,7 +75,7 @@ def ridges(
     shown = np.unique(np.linspace(0, len(names) - 1, min(len(names), RIDGES)).round().astype(int))
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    height = rows * (0.62 + max(0.2 * len(shown), 0.5)) + 0.1
+    height = rows * (0.62 + max(0.23 * len(shown), 0.95)) + 0.1
     figure, grid = new_figure(WIDTH, height, ncols=columns, nrows=rows, sharey=True, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
         layers = [panel.layers[place] for place in shown]
