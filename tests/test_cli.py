@@ -269,3 +269,15 @@ def test_info_without_the_backend_asked_for():
 
 def test_no_command():
     assert run() == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--lang", "xx"), "unknown language 'xx'"),
+        (("--format", "md"), "format is 'md', but of what? say where with --out"),
+    ],
+)
+def test_report_options_are_checked_without_a_report_too(capsys, options, message):
+    assert run(*QUICK, *options) == 2
+    assert message in capsys.readouterr().err

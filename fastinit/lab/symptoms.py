@@ -53,9 +53,10 @@ FORGOTTEN = 1e-8
 """A recurrent layer forgets where its gradient falls below this over all the steps: to a hundredth
 within a quarter of them."""
 
-FORGOTTEN_GATED = 1e-12
-"""The same of an LSTM or GRU, to a thousandth within a quarter of the steps: its gates, half open
-as every framework draws them, learn to keep more from the steps that they do remember."""
+FORGOTTEN_GATED = 1e-20
+"""The same of an LSTM or GRU: its gates, half open as every framework draws them, learn to keep
+more from the steps that they do remember. As PyTorch draws it, an LSTM over 96 steps (4e-18) was
+trained by 500 steps of Adam, one over 192 (6e-31) was not."""
 
 RUNAWAY = 1e4
 """Its gradient grows without bound where it grows beyond this over all the steps."""
@@ -886,7 +887,7 @@ activations, weights by rule, off it, orthogonal or of any std, some with random
 normalization) that were trained on digits for 240 steps at several learning rates. Of 86 that both
 gradient descent and Adam trained, one got an alarm; of 63 that neither did, four got none; of 15
 that Adam alone trained, nine got one. Of PyTorch networks that were drawn and trained afterwards,
-with other activations, layer normalization, convolutions or recurrent layers, none of 59 that both
+with other activations, layer normalization, convolutions or recurrent layers, none of 62 that both
 trained got an alarm.
 """
 

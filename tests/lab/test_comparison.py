@@ -260,3 +260,10 @@ def test_plan_has_every_combination():
     )
     assert len(set(plan.tasks)) == len(plan.tasks) == 2 * 2 * 2 * 3
     assert {task.learning_rate for task in plan.tasks} == {0.001}
+
+
+def test_a_rate_at_the_end_of_those_tried_is_named_where_something_learned(quick):
+    options = quick | {"learning_rate": [0.001, 0.1], "tune": True, "seeds": 1}
+    assert [name for _, name in lab.compare([HE], **options).at_edge] == [HE]
+    hopeless = options | {"hidden": [8] * 6}  # any rate is as good as any other
+    assert lab.compare(["normal(std=1e-06)"], **hopeless).at_edge == []

@@ -213,6 +213,7 @@ def test_a_file_that_is_no_npz(tmp_path):
         ("spiral(noise=1)", None, "unknown data 'spiral'; did you mean 'spirals'"),
         ("data.txt", None, "data must be a name such as 'digits', a .csv, .npz or .*'data.txt'"),
         ("nothere.csv", "y", "no data file 'nothere.csv'"),
+        ("", None, "data must be a name such as 'digits', .* got ''"),
         ("digits", "y", "target 'y' names a column of .*; digits has none"),
     ],
 )

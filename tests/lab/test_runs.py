@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,3 +150,9 @@ def test_what_a_run_is_known_by():
     names = ("seed", "learning_rate", "rate", "dropout", "normalization", "optimizer")
     others = [task(**{name: "other"}) for name in names]
     assert len({other.identity for other in (given, *others)}) == len(names) + 1
+
+
+def test_the_goal_is_reached_by_training_not_by_luck_before_it(classes):
+    run = train(task(), classes, TRAINING)
+    assert replace(run, test_score=(0.95, 0.5, 0.92)).epochs_to_goal == 2
+    assert replace(run, test_score=(0.95, 0.5, 0.6)).epochs_to_goal is None

@@ -176,15 +176,15 @@ def test_tuning_is_gone_on_with_too(tmp_path, monkeypatch):
 
     monkeypatch.setattr("fastinit.lab.sweep.train", train)
     stop = 5
-    with pytest.raises(lab.Interrupted, match="while tuning, after 5 of 12 runs"):
+    with pytest.raises(lab.Interrupted, match="while tuning, after 5 of 18 runs"):
         lab.compare(**options, runs=path)
-    stop = 15
+    stop = 21
     with pytest.raises(lab.Interrupted, match="after 3 of 9 runs") as caught:
         lab.compare(**options, runs=path)
     assert bits(caught.value.comparison.runs) == bits(found.runs[:3])
     stop = -1
     again = lab.compare(**options, runs=path)
-    assert len(seen) == len(set(seen)) == 21
+    assert len(seen) == len(set(seen)) == 27
     assert bits(again.runs) == bits(found.runs)
 
 
