@@ -361,7 +361,7 @@ def test_an_exception_of_a_callback_comes_through_and_the_network_goes_on():
     ("make_callback", "error", "message"),
     [
         (lambda: nn.EarlyStopping(patience=-1), ArgumentError, "patience must be at least 0"),
-        (lambda: nn.EarlyStopping(patience=1.5), ArgumentTypeError, "patience must be a whole number"),
+        (lambda: nn.EarlyStopping(patience=1.5), ArgumentTypeError, "patience must be a whole"),
         (lambda: nn.EarlyStopping(mode="least"), ArgumentError, "mode must be.*got 'least'"),
         (lambda: nn.EarlyStopping("val_f1"), ArgumentError, "'auto' does not know.*'val_f1'"),
         (lambda: nn.EarlyStopping(min_delta=-1), ArgumentError, "min_delta must be at least 0"),
