@@ -260,7 +260,7 @@ class Recorder:
             "recording": VERSION,
             "framework": self._subject.framework,
             "model": str(getattr(model, "name", None) or type(model).__name__),
-            "command": shlex.join(sys.argv),
+            "command": _command(),
             "versions": _versions(self._subject.framework),
             "every": self.every,
             "examples": found.examples,
@@ -327,6 +327,12 @@ class Recorder:
                 f"{str(self.path)!r}: {error.strerror or error}",
                 stacklevel=5,
             )
+
+
+def _command() -> str:
+    """Return the command line of this process, as one would type it."""
+    program = ["python"] if sys.argv[0].endswith(".py") else []
+    return shlex.join(program + sys.argv)
 
 
 class _Calls:
