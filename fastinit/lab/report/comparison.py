@@ -48,7 +48,7 @@ TONES = {"trains": "good", "slow": "fair"}
 
 AGAINST_BEST = {
     "best": N_("best"),
-    "noise": N_("no different"),
+    "noise": N_("may be noise"),
     "differs": N_("worse"),
 }
 """How a score compares with the best of its network -> how that is written."""
@@ -492,7 +492,7 @@ def _reading(facts: Facts) -> Section:
             _("against the best"),
             _(
                 "Whether the score differs from the best of its network, by a paired test over the "
-                'seeds: "no different" means that the difference may be noise.'
+                "seeds, or the difference may be noise, which more seeds would tell."
             ),
         ),
         (
