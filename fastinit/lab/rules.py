@@ -110,7 +110,8 @@ def _trains(run: Evidence) -> bool:
 def _exploding(run: Evidence) -> bool:
     ratios = (run.signal_ratio, run.gradient_ratio)
     # An overflow is an explosion; NaN alone is 0/0, which is not.
-    return not math.isfinite(run.start_loss) or any(ratio > EXPLODING_RATIO for ratio in ratios)
+    loud = not run.start_loss <= EXPLODING_RATIO * run.constant_loss
+    return loud or any(ratio > EXPLODING_RATIO for ratio in ratios)
 
 
 def _vanishing(run: Evidence) -> bool:
@@ -154,7 +155,8 @@ RULES: tuple[Rule, ...] = (
         "exploding",
         N_(
             "The goal was not reached, and before training the signal ratio or the gradient ratio "
-            "was above {limit}, or the loss was not finite."
+            "was above {limit}, or the loss was not finite or above {limit} times that of a "
+            "predictor that ignores its input."
         ),
         N_(
             "Each layer multiplies what passes through it. Smaller weights: std near "

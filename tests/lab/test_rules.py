@@ -57,6 +57,10 @@ CASES = [
     ({"gradient_ratio": EXPLODING_RATIO}, "slow"),
     ({"gradient_ratio": EXPLODING_RATIO * 1.01}, "exploding"),
     ({"gradient_ratio": math.inf}, "exploding"),
+    # the loss at the start, beside the constant predictor's 2.3
+    ({"start_loss": 229.0}, "slow"),
+    ({"start_loss": 231.0, "final_loss": 200.0}, "exploding"),
+    ({"start_loss": 231.0, "epochs_to_goal": 3}, "trains"),
     ({"signal_ratio": EXPLODING_RATIO * 1.01}, "exploding"),
     ({"signal_ratio": 1e4, "gradient_ratio": 1e-4}, "exploding"),
     ({"start_loss": math.inf}, "exploding"),
