@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import joblib
 
 from fastinit.lab import cells, rules, store, terminal
+from fastinit.lab.files import as_json
 from fastinit.lab.plan import DEFAULT_ACTIVATIONS, DEFAULT_INITIALIZERS, Plan, make_plan
 from fastinit.lab.records import Record, summarise
 from fastinit.lab.runs import Network, Run
@@ -199,7 +199,7 @@ class Comparison:
             "records": [dataclasses.asdict(record) for record in self.records],
             "runs": [dataclasses.asdict(run) | {"verdict": run.verdict} for run in self.runs],
         }
-        return json.dumps(_finite(document), indent=2, allow_nan=False)
+        return as_json(document)
 
     def write(self, target: str | Path, **options: str) -> tuple[Path, ...]:
         """Write a report, by default ``index.html`` and ``results.csv`` in a folder.
@@ -416,13 +416,3 @@ class _Place(NamedTuple):
             for number, run in ended:
                 stage.add(number, run)
                 yield run
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ import fastinit
 from fastinit.errors import ArgumentError, FastinitError
 from fastinit.lab import cures, symptoms
 from fastinit.lab.cures import Cure
+from fastinit.lab.files import as_json
 from fastinit.lab.observation import HISTOGRAMS, LayerFigures, Observation
 from fastinit.lab.report.languages import N_, _, number
 from fastinit.lab.subjects import Patterns, Subject, subject_of
@@ -337,7 +337,7 @@ class Diagnosis:
             "seed": self.seed,
             "rules": {rule.name: rule.when.format(**rule.limits) for rule in RULES},
         }
-        return json.dumps(_finite(document), indent=2, allow_nan=False)
+        return as_json(document)
 
     def plot(self, path: str | Path | None = None) -> Figure:
         """Draw spread, gradient and idle units by depth, before and after the cure.
@@ -746,13 +746,3 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def _trend(trend: Trend) -> dict[str, Any]:
     return dataclasses.asdict(trend)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value

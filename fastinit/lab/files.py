@@ -1,14 +1,57 @@
-"""Files that are whole or not there, and folders that can be written."""
+"""What is written: strict JSON, files that are whole or not there, folders that can be written."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from fastinit.errors import ArgumentError
 
-__all__ = ["check_writable", "write_whole"]
+__all__ = ["as_json", "check_writable", "write_whole"]
+
+
+def as_json(document: Any) -> str:
+    """Return a document as strict JSON, which has no numbers that are not finite: they are null.
+
+    Parameters
+    ----------
+    document : dict, list, tuple, ndarray, str, number, bool or None
+        Of such, to any depth.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from fastinit.lab.files import as_json
+    >>> print(as_json({"loss": [0.5, float("nan")]}))
+    {
+     "loss": [
+      0.5,
+      null
+     ]
+    }
+    """
+    return json.dumps(_finite(document), indent=1, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return _finite(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
 
 
 def write_whole(path: str | Path, content: str | bytes) -> Path:

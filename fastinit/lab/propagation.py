@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 import fastinit
 from fastinit.errors import ArgumentError, ArgumentTypeError
 from fastinit.gains import Activation, activation_of
-from fastinit.lab.files import write_whole
+from fastinit.lab.files import as_json, write_whole
 from fastinit.lab.report.languages import _, ngettext, number
 from fastinit.lab.signals import Draws, measure
 from fastinit.lab.theory import Theory, maps_of, predict
@@ -163,7 +162,7 @@ class Propagation:
         -------
         str
         """
-        return _json(
+        return as_json(
             {
                 "activation": self.activation,
                 "initializer": self.initializer,
@@ -301,7 +300,7 @@ class PhaseDiagram:
         -------
         str
         """
-        return _json(
+        return as_json(
             {
                 "activation": self.activation,
                 "depth": self.depth,
@@ -684,19 +683,6 @@ def _name(what: Any) -> str:
 def _final(theory: Theory) -> dict[str, Any]:
     names = ("final_variance", "final_correlation", "final_chi", "depth_scale")
     return {name: getattr(theory, name) for name in (*names, "variance_depth_scale")}
-
-
-def _json(found: dict[str, Any]) -> str:
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: plain(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [plain(item) for item in value]
-        if isinstance(value, np.ndarray):
-            return plain(value.tolist())
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    return json.dumps(plain(found), indent=1)
 
 
 def _draw(figure: Any, path: str | Path) -> Path:
