@@ -6,6 +6,7 @@ import argparse
 import io
 import shlex
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from fastinit.errors import ArgumentError
@@ -14,8 +15,10 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_OUTPUT",
     "EXIT_USAGE",
+    "accepted",
     "add_report_options",
     "command_line",
+    "deliver",
     "fail",
     "open_terminal",
     "split_commas",
@@ -75,6 +78,51 @@ def fail(message: str, status: int) -> int:
     """
     print(f"fastinit: error: {message}", file=sys.stderr)
     return status
+
+
+def accepted(target: Path | None, check: Callable[[Path], None]) -> tuple[Path | None, int]:
+    """Return where results will be written, and the exit status so far.
+
+    Parameters
+    ----------
+    target : path, optional
+        Where they shall be.
+    check : callable
+        Raises ArgumentError if they cannot be: then it is said at once, and the results will be
+        printed all the same.
+
+    Returns
+    -------
+    path or None
+    int
+    """
+    if target is not None:
+        try:
+            check(target)
+        except ArgumentError as error:
+            return None, fail(f"{error}; only printing the results", EXIT_OUTPUT)
+    return target, 0
+
+
+def deliver(write: Callable[[], Iterable[Path]]) -> int:
+    """Write results that were printed.
+
+    Parameters
+    ----------
+    write : callable
+        Writes them, and returns the files to be named.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    try:
+        written = write()
+    except OSError as error:
+        return fail(f"the results above were not written: {error}", EXIT_OUTPUT)
+    print(f"wrote {', '.join(map(str, written))}", file=sys.stderr)
+    return 0
 
 
 def open_terminal() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,10 @@ from fastinit.cli.arguments import (
     EXIT_INTERRUPTED,
     EXIT_OUTPUT,
     EXIT_USAGE,
+    accepted,
     add_report_options,
     command_line,
+    deliver,
     fail,
     open_terminal,
     split_commas,
@@ -224,16 +225,11 @@ def run(arguments: argparse.Namespace) -> int:
     options = _options(arguments)
     as_json, target = options.pop("json"), options.pop("out")
     style = {name: options.pop(name) for name in ("format", "lang")}
-    status = 0
     with language(style["lang"]):  # refuses one that there is not
         pass
     if target is None and style["format"] is not None:
         raise ArgumentError(f"format is {style['format']!r}, but of what? say where with --out")
-    if target is not None:
-        try:
-            report.check_target(target, style["format"])
-        except ArgumentError as error:  # said at once; the results are printed all the same
-            target, status = None, fail(f"{error}; only printing the results", EXIT_OUTPUT)
+    out, status = accepted(target, lambda path: report.check_target(path, style["format"]))
     try:
         found = compare(**options, progress=True)
     except Interrupted as interrupt:
@@ -247,14 +243,9 @@ def run(arguments: argparse.Namespace) -> int:
         kept = "the runs before it are kept, and the same command goes on from there"
         return fail(f"{options['runs']}: {error.strerror}; {kept}", EXIT_OUTPUT)
     _print(found, as_json)
-    if target is None:
+    if out is None:
         return status
-    try:
-        written = report.write(found, target, command=command_line(), **style)
-    except OSError as error:
-        return fail(f"the results above were not written: {error}", EXIT_OUTPUT)
-    print(f"wrote {written[0]}", file=sys.stderr)
-    return 0
+    return deliver(lambda: report.write(found, out, command=command_line(), **style)[:1])
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from fastinit.cli.arguments import (
-    EXIT_OUTPUT,
     EXIT_USAGE,
+    accepted,
     add_report_options,
     command_line,
+    deliver,
     fail,
     open_terminal,
 )
@@ -114,7 +114,6 @@ def run(arguments: argparse.Namespace) -> int:
         from fastinit.lab.report.languages import language
     except ModuleNotFoundError as error:
         return fail(str(error), EXIT_USAGE)
-    out, status = arguments.out, 0
     with language(arguments.lang):
         subject = loading.load_subject(arguments.model)
         x, y = loading.load_examples(
@@ -124,11 +123,9 @@ def run(arguments: argparse.Namespace) -> int:
             shape=_as_shape(arguments.input_shape),
             count=arguments.examples,
         )
-        if out is not None:
-            try:
-                report.check_target(out, arguments.format)
-            except ArgumentError as error:  # said at once; the results are printed all the same
-                out, status = None, fail(f"{error}; only printing the results", EXIT_OUTPUT)
+        out, status = accepted(
+            arguments.out, lambda path: report.check_target(path, arguments.format)
+        )
         found = diagnose(
             subject,
             x,
@@ -148,14 +145,8 @@ def run(arguments: argparse.Namespace) -> int:
             console.print(found.render(console.width, every=arguments.all))
     if out is None:
         return status
-    try:
-        written = report.write(
-            found, out, format=arguments.format, lang=arguments.lang, command=command_line()
-        )
-    except OSError as error:
-        return fail(f"the results above were not written: {error}", EXIT_OUTPUT)
-    print(f"wrote {', '.join(map(str, written))}", file=sys.stderr)
-    return 0
+    style = {"format": arguments.format, "lang": arguments.lang}
+    return deliver(lambda: report.write(found, out, command=command_line(), **style))
 
 
 def _as_shape(text: str | None) -> tuple[int, ...] | None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from fastinit.cli.arguments import (
-    EXIT_OUTPUT,
     EXIT_USAGE,
+    accepted,
     add_report_options,
     command_line,
+    deliver,
     fail,
     open_terminal,
     split_commas,
@@ -143,33 +143,24 @@ def run(arguments: argparse.Namespace) -> int:
     options = vars(arguments)
     del options["command"]
     as_json, format, lang = (options.pop(name) for name in ("json", "format", "lang"))
-    out: Path | None = options.pop("out")
-    picture = out is not None and out.suffix in PICTURES
-    status = 0
+
+    def check(path: Path) -> None:
+        if path.suffix in PICTURES:
+            report.check_writable(path.parent)
+        else:
+            report.check_target(path, format)
+
     with language(lang):
-        if out is not None:
-            try:
-                if picture:
-                    report.check_writable(out.parent)
-                else:
-                    report.check_target(out, format)
-            except ArgumentError as error:  # said at once; the results are printed all the same
-                out, status = None, fail(f"{error}; only printing the results", EXIT_OUTPUT)
+        out, status = accepted(options.pop("out"), check)
         found = _found(options)
         open_terminal()
         print(found.to_json() if as_json else found.table(), end="\n" if as_json else "")
         if out is None:
             return status
-        try:
-            written = (
-                (found.plot(out),)
-                if picture
-                else report.write(found, out, format=format, lang=lang, command=command_line())
-            )
-        except OSError as error:
-            return fail(f"the results above were not written: {error}", EXIT_OUTPUT)
-    print(f"wrote {', '.join(map(str, written))}", file=sys.stderr)
-    return 0
+        if out.suffix in PICTURES:
+            return deliver(lambda: (found.plot(out),))
+        style = {"format": format, "lang": lang}
+        return deliver(lambda: report.write(found, out, command=command_line(), **style))
 
 
 def _found(options: dict[str, Any]) -> Any:

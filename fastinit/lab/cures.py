@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Cure", "Proposal", "proposals", "rule_for", "unevenness"]
 
-STEEP = ("sigmoid", "hard_sigmoid")
-"""Activations whose mean is not 0 and whose slope is small: only data can centre their inputs."""
-
 RULES: dict[str | None, str] = {
     **dict.fromkeys(("relu", "relu6", "leaky_relu"), "he_normal()"),
     **dict.fromkeys((None, "linear", "tanh", "sigmoid", "softsign", "erf"), "glorot_uniform()"),
