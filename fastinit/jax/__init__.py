@@ -9,8 +9,9 @@ the initializer and an element's place, and are the same bits eagerly and under 
 A known key is drawn with at once, into memory that JAX takes over without a copy. A traced one
 makes the compiled program call back: on the CPU with its own buffer, which is filled in place, and
 elsewhere through ``jax.pure_callback``, which copies to the device. No gradient goes through a
-draw. What a program draws under ``jit`` over several devices, it draws whole on each CPU device (on
-one device elsewhere); `make_array`, and ``out_sharding=`` outside of ``jit``, make only the shards.
+draw. Over several CPU devices each draws its own shard, as the program's shardings have it; on
+other devices one draws the whole. There `make_array`, `initialize` for a whole model, and
+``out_sharding=`` outside of ``jit``, make the shards alone.
 
 The parameters of the factories are numbers, not traced values. In Haiku, whose initializers get no
 key, write ``lambda shape, dtype: init(hk.next_rng_key(), shape, dtype)``.
@@ -51,6 +52,7 @@ from fastinit.jax.initializers import (
     zeros,
     zeros_init,
 )
+from fastinit.jax.trees import initialize
 
 __all__ = [
     "Initializer",
@@ -60,6 +62,7 @@ __all__ = [
     "glorot_uniform",
     "he_normal",
     "he_uniform",
+    "initialize",
     "initializer",
     "kaiming_normal",
     "kaiming_uniform",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from warnings import warn
@@ -11,17 +9,17 @@ from warnings import warn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 from numpy.typing import NDArray
 
 from fastinit.errors import ArgumentError
-from fastinit.jax import custom_call
 from fastinit.jax.draws import Draw, key_of
+from fastinit.jax.programs import compiled
 from fastinit.keys import Key
 from fastinit.sampling.dtypes import COMPLEX, FLOATS
 from fastinit.sampling.memory import aligned
 
-__all__ = ["as_dtype", "draw", "is_key", "make", "words_of"]
+__all__ = ["as_dtype", "concrete", "draw", "is_key", "make", "words_of"]
 
 
 def as_dtype(dtype: Any) -> np.dtype[Any]:
@@ -66,15 +64,27 @@ def draw(what: Draw, key: Any, out_sharding: Any) -> jax.Array:
         out_sharding = _explicit(what, out_sharding)
     if isinstance(words, jax.core.Tracer):
         what.check()
-        program = partial(_compiled, what)
+        program = partial(compiled, what)
         if out_sharding is not None:
             program = jax.sharding.auto_axes(program, out_sharding=out_sharding)
         return program(words)
     if out_sharding is None:
         return make(what, key_of(words), _place(words))
-    if not isinstance(out_sharding.mesh, Mesh):
-        out_sharding = NamedSharding(jax.sharding.get_mesh(), out_sharding.spec)
-    return make(what, key_of(words), out_sharding)
+    return make(what, key_of(words), concrete(out_sharding))
+
+
+def concrete(sharding: Any) -> Any:
+    """Return a sharding over devices: those of ``jax.set_mesh`` where it names mesh axes alone."""
+    if isinstance(sharding, PartitionSpec):
+        spec = sharding
+    elif isinstance(sharding, NamedSharding) and not isinstance(sharding.mesh, Mesh):
+        spec = sharding.spec
+    else:
+        return sharding
+    mesh = jax.sharding.get_mesh()
+    if mesh.empty:
+        raise ArgumentError(f"{spec} names axes of a mesh, and there is none: use jax.set_mesh")
+    return NamedSharding(mesh, spec)
 
 
 def _explicit(what: Draw, out_sharding: Any) -> NamedSharding:
@@ -104,49 +114,16 @@ def make(what: Draw, key: Key, sharding: Any) -> jax.Array:
         what.fill(out, key, index)
         return out
 
-    if sharding is None or sharding.is_fully_replicated:
+    if sharding is None or len(sharding.device_set) == 1:
         return jax.device_put(part(), sharding)
-    return jax.make_array_from_callback(what.shape, sharding, _once(part))
-
-
-def _once(part: Callable[[Any], NDArray[Any]]) -> Callable[[Any], NDArray[Any]]:
-    """Make each shard once, though several devices hold it."""
-    made: dict[tuple[Any, ...], NDArray[Any]] = {}
-
-    def get(index: Any) -> NDArray[Any]:
-        place = tuple((one.start, one.stop) for one in index)
-        if place not in made:
-            made[place] = part(index)
-        return made[place]
-
-    return get
-
-
-@partial(jax.jit, static_argnums=0, inline=True)
-def _compiled(what: Draw, words: Any) -> Any:
-    result = jax.ShapeDtypeStruct(what.shape, what.dtype)
-    text = what.text() if custom_call.available else None
-
-    def in_place(words: Any) -> Any:
-        call = jax.ffi.ffi_call(custom_call.TARGET, result, vmap_method="expand_dims")
-        return call(words, fill=text)
-
-    def on_the_host(words: Any) -> Any:
-        return jax.pure_callback(_Callback(what), result, words, vmap_method="expand_dims")
-
-    if text is None:
-        return on_the_host(words)
-    return jax.lax.platform_dependent(words, cpu=in_place, default=on_the_host)
-
-
-@dataclass(frozen=True)
-class _Callback:
-    """A draw as a host callback; equal ones are compiled once."""
-
-    what: Draw
-
-    def __call__(self, words: Any) -> NDArray[Any]:
-        words = np.asarray(words)
-        out = np.empty((*words.shape[:-1], *self.what.shape), self.what.dtype)
-        self.what(words, out)
-        return out
+    holders: dict[tuple[Any, ...], list[Any]] = {}
+    for device, index in sharding.addressable_devices_indices_map(what.shape).items():
+        holders.setdefault(tuple((one.start, one.stop) for one in index), []).append(device)
+    shards: list[jax.Array] = []
+    for place, devices in holders.items():
+        values = part(tuple(slice(*one) for one in place))
+        kinds = [
+            SingleDeviceSharding(device, memory_kind=sharding.memory_kind) for device in devices
+        ]
+        shards += jax.block_until_ready([jax.device_put(values, kind) for kind in kinds])
+    return jax.make_array_from_single_device_arrays(what.shape, sharding, shards, dtype=what.dtype)

@@ -178,10 +178,12 @@ HANDLER = ctypes.CFUNCTYPE(c_void_p, POINTER(CallFrame))(_handle)
 
 
 def _execute(frame: CallFrame) -> None:
-    words, out = (_array(part.items[0].contents) for part in (frame.arguments, frame.results))
+    out = _array(frame.results.items[0].contents)
+    arguments = frame.arguments
+    given = [_array(arguments.items[i].contents) for i in range(arguments.size)]
     text = frame.attributes.items[0].contents
     _advise(out)
-    read(ctypes.string_at(text.data, text.size).decode())(words, out)
+    read(ctypes.string_at(text.data, text.size).decode())(out, *given)
 
 
 def _array(buffer: Buffer) -> NDArray[Any]:

@@ -27,12 +27,26 @@ class Draw:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
-    def __call__(self, words: NDArray[np.uint32], out: NDArray[Any]) -> None:
-        """Fill ``out[i]`` with the values of the key ``words[i]``, whatever axes `i` has."""
-        keys = words.reshape(-1, words.shape[-1])
-        parts = out.reshape(len(keys), *self.shape)
-        for i, key in enumerate(keys):
-            self.fill(parts[i, ...], key_of(key))
+    def __call__(
+        self, out: NDArray[Any], words: NDArray[np.uint32], part: NDArray[np.uint32] | None = None
+    ) -> None:
+        """Fill ``out[i]`` with the values of the key ``words[i]``, whatever axes `i` has.
+
+        Where that is cut into parts as large as `out`, `part` says which of them it is, counted
+        along each axis; the last ones may reach beyond the end, and are filled as far as that.
+        """
+        keys, index = words.ndim - 1, None
+        if part is not None:
+            sizes = (*words.shape[:-1], *self.shape)
+            places = [
+                range(size)[number * step : (number + 1) * step]
+                for number, step, size in zip(part.tolist(), out.shape, sizes, strict=True)
+            ]
+            index = tuple(slice(place.start, place.stop) for place in places)
+            words, out = words[index[:keys]], out[tuple(slice(len(place)) for place in places)]
+            index = index[keys:]
+        for i in np.ndindex(words.shape[:-1]):
+            self.fill(out[(*i, ...)], key_of(words[i]), index)
 
     def fill(self, out: NDArray[Any], key: Key, index: Any = None) -> None:
         """Fill `out` with the part `index` of the values of a key."""

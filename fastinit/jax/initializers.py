@@ -13,7 +13,7 @@ import fastinit.initializers as core
 from fastinit.errors import ArgumentError
 from fastinit.fans import as_shape
 from fastinit.initializers import NAMED_SCALINGS, VarianceScaling
-from fastinit.jax.arrays import as_dtype, draw, is_key, make, words_of
+from fastinit.jax.arrays import as_dtype, concrete, draw, is_key, make, words_of
 from fastinit.jax.draws import Draw, key_of
 from fastinit.keys import key as make_key
 from fastinit.registry import InitializerLike, get
@@ -212,7 +212,7 @@ def variance_scaling(
 
     The uniform distribution has the bounds :math:`\pm\sqrt{3\,\text{scale}/n}`; the truncated
     normal is cut off at two standard deviations and widened by 1/0.8796, so that its variance is
-    right.
+    right. Special cases, by their papers, are `glorot_uniform`, `he_normal` and `lecun_normal`.
     Complex draws are uniform on a disk, or cut by their modulus. JAX computes the standard
     deviation in the dtype of the array; here it is computed in float64, whatever the dtype.
 
@@ -259,8 +259,10 @@ def glorot_uniform(
 
     Parameters
     ----------
-    in_axis, out_axis, batch_axis, dtype
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         As those of `variance_scaling`.
+    dtype : dtype-like, optional
+        What the init function returns where it is not told.
 
     Returns
     -------
@@ -293,8 +295,10 @@ def glorot_normal(
 
     Parameters
     ----------
-    in_axis, out_axis, batch_axis, dtype
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         As those of `variance_scaling`.
+    dtype : dtype-like, optional
+        What the init function returns where it is not told.
 
     Returns
     -------
@@ -327,8 +331,10 @@ def lecun_uniform(
 
     Parameters
     ----------
-    in_axis, out_axis, batch_axis, dtype
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         As those of `variance_scaling`.
+    dtype : dtype-like, optional
+        What the init function returns where it is not told.
 
     Returns
     -------
@@ -360,8 +366,10 @@ def lecun_normal(
 
     Parameters
     ----------
-    in_axis, out_axis, batch_axis, dtype
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         As those of `variance_scaling`.
+    dtype : dtype-like, optional
+        What the init function returns where it is not told.
 
     Returns
     -------
@@ -393,8 +401,10 @@ def he_uniform(
 
     Parameters
     ----------
-    in_axis, out_axis, batch_axis, dtype
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         As those of `variance_scaling`.
+    dtype : dtype-like, optional
+        What the init function returns where it is not told.
 
     Returns
     -------
@@ -426,8 +436,10 @@ def he_normal(
 
     Parameters
     ----------
-    in_axis, out_axis, batch_axis, dtype
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
         As those of `variance_scaling`.
+    dtype : dtype-like, optional
+        What the init function returns where it is not told.
 
     Returns
     -------
@@ -627,27 +639,33 @@ def make_array(
     """Return an array over several devices, each shard made where it lives.
 
     The values are those of the whole array on one device, bit for bit, whatever the mesh. A process
-    makes the shards of its own devices alone, one at a time, and each of them once: no more memory
-    is used than theirs.
+    makes the shards of its own devices alone, one at a time, each of them once, and needs no word
+    from the others: neither a device nor the host ever holds the whole array.
+
+    Structured initializers too make a part by itself, with these exceptions: of an orthogonal
+    matrix a shard makes whole vectors (columns, or rows if there are fewer) and keeps its piece;
+    of `convolution_orthogonal`, and of a function, it makes the whole.
 
     Parameters
     ----------
     shape : sequence of int
         The shape of the whole array.
-    sharding : jax.sharding.Sharding
-        Over any devices, those of other processes too.
+    sharding : jax.sharding.Sharding or PartitionSpec
+        Over any devices, those of other processes too; a spec is over the mesh of ``jax.set_mesh``.
+        JAX wants each axis to be divided evenly.
     init : Init, or whatever `fastinit.get` takes
         A name such as ``"normal(std=0.02)"``, an initializer, or one of this module's init
         functions, ``fastinit.jax.he_normal()``.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence, JAX key or None
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or JAX key, optional
         See `fastinit.key`; under a JAX key, what an init function would return for it. The same in
-        every process: None, for a fresh seed, only where there is but one.
+        every process: left out, for a fresh seed, only where there is but one.
     dtype : dtype-like, optional
         As for the init functions.
 
     Returns
     -------
     jax.Array
+        Of this shape and sharding.
 
     Raises
     ------
@@ -671,4 +689,4 @@ def make_array(
         raise ArgumentError("seed is None, and each process would draw another; give a number")
     what = Draw(init.initializer, as_shape(shape), as_dtype(init.dtype if dtype is None else dtype))
     key = key_of(words_of(seed)) if is_key(seed) else make_key(seed)
-    return make(what, key, sharding)
+    return make(what, key, concrete(sharding))

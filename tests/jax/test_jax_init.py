@@ -446,10 +446,11 @@ def test_a_program_calls_back_into_its_own_memory_and_can_be_cached(tmp_path):
 
 
 def test_examples():
-    from fastinit.jax import initializers
+    from fastinit.jax import initializers, trees
 
-    found = doctest.testmod(initializers, optionflags=doctest.ELLIPSIS)
-    assert found.attempted > 20
-    assert found.failed == 0
+    for module, number in ((initializers, 20), (trees, 5)):
+        found = doctest.testmod(module, optionflags=doctest.ELLIPSIS)
+        assert found.attempted > number
+        assert found.failed == 0
     for name in set(ours.__all__) - {"Initializer", "constant", "zeros", "ones"}:
         assert ">>> " in getattr(ours, name).__doc__
