@@ -6,18 +6,34 @@ from pathlib import Path
 
 import pytest
 
+from tests.frameworks import require
+
 FOLDER = Path(__file__).parents[1] / "examples"
 # program: words that its output has
 EXPECTED = {
+    "fsdp_gpt": ["1 ranks, 103616 of 103616", "first weights", "trained weights"],
+    "jax_mesh_linen": ["mesh {'data': 4, 'model': 2}", "on one device: the same", "100%"],
+    "jax_mesh_nnx": ["on each device (64, 128)", "meshes: the same", "name: the same", "trained"],
     "own_loop_numba": ["dead units", "test accuracy"],
     "own_loop_numpy": ["loss", "test"],
     "transfer_learning": ["from scratch", "fine-tuned", "gain"],
+    "zarr_larger_than_memory": ["chunks", "read again: equal"],
 }
+# program: the packages it needs beyond the library's own, and how it is called
+NEEDS = {
+    "fsdp_gpt": ["torch"],
+    "jax_mesh_linen": ["jax", "flax"],
+    "jax_mesh_nnx": ["jax", "flax"],
+    "zarr_larger_than_memory": ["dask", "zarr"],
+}
+ARGUMENTS = {"fsdp_gpt": ["--steps", "3"], "zarr_larger_than_memory": ["0.1"]}
 
 
 def run(name):
+    for package in NEEDS.get(name, ()):
+        require(package)
     result = subprocess.run(
-        [sys.executable, "-W", "error", FOLDER / f"{name}.py"],
+        [sys.executable, "-W", "error", FOLDER / f"{name}.py", *ARGUMENTS.get(name, ())],
         capture_output=True,
         text=True,
         check=False,

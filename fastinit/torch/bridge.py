@@ -89,7 +89,13 @@ class Recurrent(nn.Module):
         return states if self.return_sequences else states[:, -1]
 
     def extra_repr(self) -> str:
-        """Return what the cells do not tell."""
+        """Return what the cells do not tell.
+
+        Returns
+        -------
+        str
+            Part of the module's ``repr``.
+        """
         return f"return_sequences={self.return_sequences}"
 
 

@@ -16,6 +16,7 @@ from fastinit.initializers import Initializer
 from fastinit.sampling import Constant, Distribution, Normal, Sign, TruncatedNormal, Uniform
 from fastinit.torch import layers
 from fastinit.torch.recipes import Checked, Recipe, check_recipe, initializer_for
+from fastinit.torch.sharding import is_distributed
 
 __all__ = ["Finding", "Report", "check"]
 
@@ -137,6 +138,8 @@ def check(model: nn.Module, recipe: Recipe | None = None) -> Report:
     (`fastinit.torch.layers.fans`); there are good reasons to be far from it, and a finding is a
     factor below 1/50 or above 8, also after six standard errors.
 
+    DTensors are gathered, one after the other: all ranks must call it, and get the same report.
+
     Memory that nothing wrote to cannot be told from small random numbers where it holds such, or
     zeros. `fastinit.torch.materialize` knows it.
 
@@ -183,7 +186,7 @@ def check(model: nn.Module, recipe: Recipe | None = None) -> Report:
                 what = "lazy: it has no shape yet" if lazy else "on the meta device"
                 findings.append(Finding(names[0], "uninitialized", what))
                 continue
-            values = parameter.detach()
+            values = _gathered(parameter.detach())
             if not values.numel() or not values.is_floating_point():
                 continue
             found = _fault(names[0], values) or _symmetry(module, name, names[0], values)
@@ -193,11 +196,17 @@ def check(model: nn.Module, recipe: Recipe | None = None) -> Report:
                 findings.append(found)
             if values.ndim > 1 and (found is None or found.kind != "zero"):
                 start = tuple(values.flatten()[:8].tolist())
-                alike[values.dtype, tuple(values.shape), start].append((names[0], values))
+                alike[values.dtype, tuple(values.shape), start].append(
+                    (names[0], parameter.detach())
+                )
         for group in alike.values():
             findings += _identical(group)
     findings.sort(key=lambda finding: order[finding.name])
     return Report(tuple(findings), len(order))
+
+
+def _gathered(tensor: Tensor) -> Tensor:
+    return tensor.full_tensor() if is_distributed(tensor) else tensor
 
 
 def _fault(name: str, values: Tensor) -> Finding | None:
@@ -336,6 +345,8 @@ def _truncated_std(lower: float, upper: float) -> float:
 
 def _identical(group: list[tuple[str, Tensor]]) -> Iterator[Finding]:
     """Find parameters with another's values, among those that begin alike."""
+    if len(group) > 1:
+        group = [(name, _gathered(values)) for name, values in group]
     for i, (name, values) in enumerate(group if len(group) > 1 else []):
         if (values == values.flatten()[0]).all():
             continue

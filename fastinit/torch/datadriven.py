@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from fastinit.datadriven import LayerScaling, Matrix, Scaler, equalize_rates
-from fastinit.errors import ArgumentError
+from fastinit.errors import ArgumentError, ArgumentTypeError
 from fastinit.keys import Seed
+from fastinit.torch.sharding import is_distributed
 
 __all__ = ["data_dependent", "lsuv"]
 
@@ -92,6 +93,7 @@ def lsuv(
     Parameters
     ----------
     model : torch.nn.Module
+        Changed in place.
     x : Tensor, tuple, dict or callable
         The model's input; a tuple or a dict is unpacked into its arguments, and a callable without
         arguments returns one of these. Some hundred examples are enough.
@@ -114,6 +116,8 @@ def lsuv(
     ArgumentError
         If there is no layer to scale, the data are not finite, or a layer's outputs do not vary
         with them or are not finite; the parameters are then what they were.
+    ArgumentTypeError
+        If a parameter is a DTensor: scale the model before it is sharded.
 
     References
     ----------
@@ -173,7 +177,7 @@ def data_dependent(
 
     Raises
     ------
-    ArgumentError
+    ArgumentError, ArgumentTypeError
         As for `lsuv`.
 
     References
@@ -216,6 +220,12 @@ def _scale(
     model: nn.Module, arguments: tuple[tuple[Any, ...], dict[str, Any]], scaler: Scaler
 ) -> list[Step]:
     """Run the model, and scale each layer when its turn comes."""
+    sharded = [name for name, one in model.named_parameters() if is_distributed(one)]
+    if sharded:
+        raise ArgumentTypeError(
+            "the layers must be whole: scale the model before it is sharded, and give the shards "
+            f"its state dict; DTensors are {', '.join(sharded)}"
+        )
     names = {module: name for name, module in model.named_modules() if isinstance(module, KINDS)}
     steps: list[Step] = []
 

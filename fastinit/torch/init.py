@@ -8,12 +8,15 @@ device, the strides or the number of threads; float16 and bfloat16 are the float
 
 Filled by fastinit: float32, float64, float16, bfloat16 and, for centred normals, complex64 and
 complex128; of any strides, on the CPU in place, on another device by way of host memory (the word
-then comes from the given generator, of whichever device, else from the CPU's default generator). A
-meta tensor stays as it is. Everything else, and every argument that fastinit cannot draw with, goes
-to PyTorch's own function: other dtypes and layouts, subclasses of Tensor other than Parameter and
-Buffer, elements that share memory. There PyTorch decides what is drawn or raised.
+then comes from the given generator, of whichever device, else from the CPU's default generator). Of
+a DTensor, each rank fills the part that it holds with the values that the part has in the whole
+tensor, and waits for no other; give all ranks the same word, by the same seed. A meta tensor stays
+as it is. Everything else, and every argument that fastinit cannot draw with, goes to PyTorch's own
+function: other dtypes and layouts, subclasses of Tensor other than Parameter, Buffer and DTensor,
+elements that share memory. There PyTorch decides what is drawn or raised.
 
-``zeros_``, ``ones_``, ``constant_``, ``eye_`` and ``dirac_`` draw nothing and are PyTorch's own.
+``zeros_``, ``ones_``, ``constant_``, ``eye_`` and ``dirac_`` draw nothing and are PyTorch's own,
+but for the last two of a DTensor, which PyTorch's functions spoil.
 """
 
 from __future__ import annotations
@@ -22,26 +25,38 @@ import math
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
+from torch.autograd.graph import increment_version
 from torch.nn import init as _torch
-from torch.nn.init import constant_, dirac_, eye_, ones_, zeros_
+from torch.nn.init import constant_, ones_, zeros_
 
-from fastinit.errors import ArgumentError, ArgumentTypeError
-from fastinit.fans import as_shape
+from fastinit.errors import ArgumentError, ArgumentIndexError, ArgumentTypeError
+from fastinit.fans import Shape, as_shape
 from fastinit.gains import Activation, gain
 from fastinit.initializers import Initializer, Law, Mode, VarianceScaling, law_of
-from fastinit.keys import Key
+from fastinit.keys import Key, Seed, key_bits
 from fastinit.registry import InitializerLike, get
 from fastinit.sampling import Normal, TruncatedNormal, Uniform, fill
 from fastinit.sampling.dtypes import FLOATS, DType
 from fastinit.sampling.orthogonal import fill_orthogonal
-from fastinit.structured import Sparse
-from fastinit.torch.tensors import Write, draw, plain
+from fastinit.sampling.regions import places_of
+from fastinit.structured import Dirac, Identity, Orthogonal, Sparse
+from fastinit.torch.sharding import is_distributed, local_of, part_of, slice_of, write_part
+from fastinit.torch.tensors import (
+    DTYPES,
+    Write,
+    copy_into,
+    draw,
+    memory_of,
+    plain,
+    row_of,
+    thread,
+)
 
 __all__ = [
     "apply_",
@@ -63,6 +78,7 @@ __all__ = [
     "ones_",
     "orthogonal",
     "orthogonal_",
+    "shard_",
     "sparse",
     "sparse_",
     "trunc_normal_",
@@ -84,6 +100,8 @@ _torch_trunc_normal_ = _torch._no_grad_trunc_normal_
 _torch_kaiming_uniform_ = _torch.kaiming_uniform_
 _torch_orthogonal_ = _torch.orthogonal_
 _torch_sparse_ = _torch.sparse_
+_torch_eye_ = _torch.eye_
+_torch_dirac_ = _torch.dirac_
 _no_grad_fill_ = _torch._no_grad_fill_
 _no_grad_zero_ = _torch._no_grad_zero_
 
@@ -107,6 +125,8 @@ class RealTruncatedNormal(TruncatedNormal):
 
     dtypes = FLOATS
 
+
+Axis = TypeVar("Axis")
 
 _NUMBERS = frozenset((float, int))
 
@@ -165,6 +185,7 @@ def calculate_gain(nonlinearity: Activation, param: float | None = None) -> floa
     Returns
     -------
     float
+        The factor of the standard deviation.
 
     Raises
     ------
@@ -621,11 +642,45 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     return _torch_orthogonal_(tensor, gain, generator)
 
 
-def _write_orthogonal(array: NDArray[Any], gain: float, key: int, *, dtype: DType) -> None:
+def _write_orthogonal(
+    array: NDArray[Any],
+    gain: float,
+    key: int,
+    *,
+    dtype: DType,
+    shape: tuple[int, ...] = (),
+    index: tuple[slice, ...] | None = None,
+) -> None:
+    if index is not None:
+        _write_orthogonal_part(array, gain, key, dtype, shape, index)
+        return
     matrix = array if array.ndim == 2 else array.reshape(len(array), -1)
     fill_orthogonal(matrix, key, gain, dtype=dtype)
     if matrix is not array and not np.may_share_memory(matrix, array):  # strides no reshape keeps
         array[...] = matrix.reshape(array.shape)
+
+
+def _write_orthogonal_part(
+    array: NDArray[Any],
+    gain: float,
+    key: int,
+    dtype: DType,
+    shape: tuple[int, ...],
+    index: tuple[slice, ...],
+) -> None:
+    """Make the rows, and the slab of the other axes' first, that hold a part; and take it there."""
+    rows, first, *rest = index
+    inner = math.prod(shape[2:])
+    columns = slice(first.start * inner, first.stop * inner)
+    slab = np.empty((len(array), array.shape[1] * inner), dtype.storage)
+    Orthogonal(gain)(
+        (shape[0], shape[1] * inner),
+        seed=Key(key),
+        dtype=dtype.name,
+        out=slab,
+        index=(rows, columns),
+    )
+    array[...] = slab.reshape(*array.shape[:2], *shape[2:])[(slice(None), slice(None), *rest)]
 
 
 def sparse_(
@@ -677,8 +732,92 @@ def sparse_(
     return _torch_sparse_(tensor, sparsity, std, generator)
 
 
-def _write_by_rule(array: NDArray[Any], rule: Initializer, key: int, *, dtype: DType) -> None:
-    rule(array.shape, seed=Key(key), dtype=dtype.name, out=array)
+def _write_by_rule(
+    array: NDArray[Any],
+    rule: Initializer,
+    key: int,
+    *,
+    dtype: DType,
+    shape: tuple[int, ...] | None = None,
+    index: tuple[slice, ...] | None = None,
+) -> None:
+    whole = array.shape if shape is None else shape
+    rule(whole, seed=Key(key), dtype=dtype.name, out=array, index=index)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    r"""Fill a matrix with the identity: 1 on the main diagonal, 0 elsewhere; see `fastinit.eye`.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Filled in place; of two dimensions.
+
+    Returns
+    -------
+    Tensor
+        The same object.
+
+    Raises
+    ------
+    ValueError
+        If the tensor does not have two dimensions.
+
+    Examples
+    --------
+    >>> eye_(torch.empty(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
+    if not is_distributed(tensor):
+        return _torch_eye_(tensor)
+    return _constructed(tensor, Identity())
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    r"""Fill a convolution's weight so that it passes on its inputs: 1 at the window's centre.
+
+    See `fastinit.dirac`, which has the axes of Keras and JAX.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Filled in place; of shape (out, in, \*window), with three to five dimensions.
+    groups : int, default 1
+        Into so many groups of outputs the inputs are copied.
+
+    Returns
+    -------
+    Tensor
+        The same object.
+
+    Raises
+    ------
+    ValueError
+        If the tensor has another number of dimensions, or `groups` does not divide the outputs.
+
+    Examples
+    --------
+    >>> dirac_(torch.empty(2, 2, 3))[:, :, 1]
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    if not is_distributed(tensor):
+        return _torch_dirac_(tensor, groups)
+    return _constructed(tensor, Dirac(groups, in_axis=1, out_axis=0))
+
+
+def _constructed(tensor: Tensor, rule: Initializer) -> Tensor:
+    """Fill a DTensor by a rule that draws nothing; each rank its part."""
+    part, local = part_of(tensor), local_of(tensor)
+    row = DTYPES.get(tensor.dtype)
+    if row is None:
+        raise ArgumentTypeError(f"cannot fill a DTensor of dtype {tensor.dtype}")
+    if not local.is_meta:
+        array = np.empty(local.shape, row.storage)
+        part.write(array, rule, 0, _write_by_rule, row)
+        copy_into(local, array)
+    return tensor
 
 
 def variance_scaling_(
@@ -867,21 +1006,151 @@ def apply_(
     >>> apply_(layer.bias, "constant(0.5)")[0].item()
     0.5
     """
-    rule = get(initializer)
+    what, write = _drawn_by(get(initializer), as_shape(tuple(tensor.shape)))
+    return _drawn(tensor, what, generator, write)
+
+
+def _drawn_by(rule: Initializer, shape: tuple[int, ...]) -> tuple[Any, Write]:
+    """Return what is drawn for a tensor of `shape`, and what writes it."""
     try:
-        what = law_of(rule, _catalogue_order(as_shape(tuple(tensor.shape))))
+        return law_of(rule, _catalogue_order(shape)), fill
     except ArgumentTypeError:  # its elements are no independent draws
-        return _drawn(tensor, rule, generator, _write_as_catalogued)
-    return _drawn(tensor, what, generator)
+        return rule, _write_as_catalogued
 
 
-def _write_as_catalogued(array: NDArray[Any], rule: Initializer, key: int, *, dtype: DType) -> None:
+def shard_(
+    tensor: Tensor,
+    initializer: InitializerLike,
+    shape: Shape,
+    index: Any,
+    *,
+    seed: Seed,
+) -> Tensor:
+    r"""Fill a tensor with part of a larger one, which no rank has: ``tensor = whole[index]``.
+
+    For parameters that are cut by hand: tensor parallelism of one's own, the flat parameters of
+    FSDP1 and ZeRO. A DTensor knows its part, and every function here fills it. With the seed
+    ``fastinit.key(seed, name)``, the whole is what `fastinit.torch.materialize` makes of that
+    parameter by this rule.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        Filled in place; of the shape of ``whole[index]``.
+    initializer : str, Initializer, subclass of Initializer, or callable
+        See `apply_`. Fans are those of the whole.
+    shape : int or sequence of int
+        Of the whole tensor, (out, in, \*window).
+    index : int, slice, Ellipsis or tuple of these; or range
+        Which part it is. A range, of step 1, counts the elements of the flattened whole, and
+        `tensor` is then one-dimensional.
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence
+        The same on all ranks; None, which would be another on each, is refused.
+
+    Returns
+    -------
+    Tensor
+        The same object.
+
+    Raises
+    ------
+    ArgumentError, ArgumentIndexError, ArgumentTypeError
+        If an argument does not fit, or the tensor is one that fastinit cannot fill.
+
+    Notes
+    -----
+    Independent elements are made by themselves, at no cost for the others. Of an initializer with
+    structure a range is made in whole rows, and an orthogonal part takes the memory of the vectors
+    before it, too.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> key = fastinit.key(0, "layer1.weight")
+    >>> whole = shard_(torch.empty(6, 4), "he_normal", (6, 4), ..., seed=key)
+    >>> rows = shard_(torch.empty(3, 4), "he_normal", (6, 4), slice(3, 6), seed=key)
+    >>> flat = shard_(torch.empty(10), "he_normal", (6, 4), range(5, 15), seed=key)
+    >>> torch.equal(rows, whole[3:6]), torch.equal(flat, whole.flatten()[5:15])
+    (True, True)
+    """
+    rule, whole, row = get(initializer), as_shape(shape), row_of(tensor)
+    if seed is None:
+        raise ArgumentError("seed must be the same on all ranks, got None")
+    what, write = _drawn_by(rule, whole)
+    expected, part = (_run if isinstance(index, range) else _box)(whole, index)
+    if tuple(tensor.shape) != expected:
+        raise ArgumentError(f"the part has shape {expected}, got a tensor of {tuple(tensor.shape)}")
+    if tensor.is_meta:
+        return tensor
+    if row is None:
+        raise _cannot_fill(tensor)
+    memory = memory_of(tensor) if tensor.is_cpu and thread.later is None else None
+    array = np.empty(expected, row.storage) if memory is None else memory
+    part(array, what, key_bits(seed), write, row)
+    if memory is None:
+        copy_into(tensor, array)
+    else:
+        increment_version((tensor,))
+    return tensor
+
+
+def _box(whole: tuple[int, ...], index: Any) -> tuple[tuple[int, ...], Callable[..., None]]:
+    """Return the shape of a basic index, and what writes it."""
+    places = places_of(whole, index)
+    axes = tuple(slice(None) if isinstance(place, range) else None for place in places)
+    there = tuple(
+        slice_of(place if isinstance(place, range) else range(place, place + 1)) for place in places
+    )
+    shape = tuple(len(place) for place in places if isinstance(place, range))
+
+    def write_box(array: NDArray[Any], what: Any, key: int, write: Write, row: DType) -> None:
+        write_part(array[(*axes, ...)], what, key, write, row, whole, there)
+
+    return shape, write_box
+
+
+def _run(whole: tuple[int, ...], index: range) -> tuple[tuple[int, ...], Callable[..., None]]:
+    """Return the shape of a range of the flattened tensor, and what writes it."""
+    if index.step != 1 or not 0 <= index.start <= index.stop <= math.prod(whole):
+        raise ArgumentIndexError(
+            f"index must be a range of step 1 within the {math.prod(whole)} elements of shape "
+            f"{whole}, got {index!r}"
+        )
+    inner = math.prod(whole[1:])
+
+    def write_run(array: NDArray[Any], what: Any, key: int, write: Write, row: DType) -> None:
+        if write is fill:
+            fill(array, what, key, index.start, dtype=row)
+            return
+        first, last = index.start // max(inner, 1), -(-index.stop // max(inner, 1))
+        rows = np.empty((last - first, *whole[1:]), row.storage)
+        there = (slice(first, last), *(slice(0, size) for size in whole[1:]))
+        write_part(rows, what, key, write, row, whole, there)
+        array[...] = rows.reshape(-1)[index.start - first * inner : index.stop - first * inner]
+
+    return (len(index),), write_run
+
+
+def _write_as_catalogued(
+    array: NDArray[Any],
+    rule: Initializer,
+    key: int,
+    *,
+    dtype: DType,
+    shape: tuple[int, ...] | None = None,
+    index: tuple[slice, ...] | None = None,
+) -> None:
     _write_by_rule(
-        array.transpose(_catalogue_order(tuple(range(array.ndim)))), rule, key, dtype=dtype
+        array.transpose(_catalogue_order(tuple(range(array.ndim)))),
+        rule,
+        key,
+        dtype=dtype,
+        shape=None if shape is None else _catalogue_order(shape),
+        index=None if index is None else _catalogue_order(index),
     )
 
 
-def _catalogue_order(axes: tuple[int, ...]) -> tuple[int, ...]:
+def _catalogue_order(axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
     """Order (out, in, *window) as (*window, in, out)."""
     return (*axes[2:], *reversed(axes[:2]))
 
@@ -889,11 +1158,15 @@ def _catalogue_order(axes: tuple[int, ...]) -> tuple[int, ...]:
 def _drawn(tensor: Tensor, what: Any, generator: Generator | None, write: Write = fill) -> Tensor:
     """Fill a tensor for which PyTorch has no function of its own."""
     if not tensor.is_meta and not draw(tensor, what, generator, write):
-        raise ArgumentTypeError(
-            f"cannot fill this tensor in place: {type(tensor).__name__} of dtype {tensor.dtype}, "
-            f"layout {tensor.layout}, strides {tensor.stride()}"
-        )
+        raise _cannot_fill(tensor)
     return tensor
+
+
+def _cannot_fill(tensor: Tensor) -> ArgumentTypeError:
+    return ArgumentTypeError(
+        f"cannot fill this tensor in place: {type(tensor).__name__} of dtype {tensor.dtype}, "
+        f"layout {tensor.layout}, strides {tensor.stride()}"
+    )
 
 
 def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -908,7 +1181,18 @@ def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return function(*args, **kwargs)
 
     deprecated.__name__ = deprecated.__qualname__ = old
-    deprecated.__doc__ = f"Call `{new}`, with a FutureWarning, as PyTorch does under this name."
+    deprecated.__doc__ = f"""Call `{new}`, with a FutureWarning, as PyTorch does under this name.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        Those of `{new}`.
+
+    Returns
+    -------
+    Tensor
+        What `{new}` returns.
+    """
     return deprecated
 
 

@@ -11,7 +11,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from fastinit.errors import ArgumentError
 from fastinit.fans import Fans, convolution_fans, dense_fans, embedding_fans
 
-__all__ = ["catalogue_shape", "fans", "groups_of", "places", "transposed"]
+__all__ = ["catalogue_shape", "fans", "groups_of", "places", "transposed", "unwrapped"]
 
 # The gates that a recurrent layer's kernels stack along their output axis.
 GATES: dict[type[nn.Module], int] = {
@@ -32,17 +32,17 @@ def fans(module: nn.Module, name: str = "weight") -> Fans | None:
     way back; see `fastinit.fans`. ``torch.nn.init`` has the shape alone, and so is wrong about
     groups, strides, transposed convolutions, embeddings and stacked kernels.
 
-    ==============================  ==================================  ========================
-    layer                           parameters                          what counts
-    ==============================  ==================================  ========================
+    ==============================  ===================================  ========================
+    layer                           parameters                           what counts
+    ==============================  ===================================  ========================
     Linear                          weight
-    Bilinear                        weight                              fan_in is in1 in2; both
-                                                                        ways back, their mean
-    Conv1d ... ConvTranspose3d      weight                              groups, strides, window
-    Embedding, EmbeddingBag         weight                              fan_in is 1
-    MultiheadAttention              in_proj_weight, {q,k,v}_proj_weight 3 kernels in the first
-    LSTM, GRU, RNN and their cells  weight_ih*, weight_hh*, weight_hr*  4, 3, 1 stacked kernels
-    ==============================  ==================================  ========================
+    Bilinear                        weight                               fan_in is in1 in2; both
+                                                                         ways back, their mean
+    Conv1d ... ConvTranspose3d      weight                               groups, strides, window
+    Embedding, EmbeddingBag         weight                               fan_in is 1
+    MultiheadAttention              in_proj_weight, {q,k,v}_proj_weight  3 kernels in the first
+    LSTM, GRU, RNN and their cells  weight_ih*, weight_hh*, weight_hr*   4, 3, 1 stacked kernels
+    ==============================  ===================================  ========================
 
     Parameters
     ----------
@@ -110,12 +110,51 @@ def _gates(module: nn.Module) -> int:
 
 
 def transposed(module: nn.Module) -> bool:
-    """Say whether a layer's weight has its inputs first: (in, out, ...), not (out, in, ...)."""
+    """Say whether a layer's weight has its inputs first: (in, out, ...), not (out, in, ...).
+
+    Parameters
+    ----------
+    module : Module
+        A layer.
+
+    Returns
+    -------
+    bool
+        True for transposed convolutions and embeddings.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from fastinit.torch.layers import transposed
+    >>> transposed(nn.Linear(3, 2)), transposed(nn.Embedding(3, 2))
+    (False, True)
+    """
     return isinstance(module, (_ConvTransposeNd, nn.Embedding, nn.EmbeddingBag))
 
 
 def catalogue_shape(module: nn.Module, parameter: Tensor) -> tuple[int, ...]:
-    """Return a parameter's shape as the catalogue has it: (*window, in, out)."""
+    """Return a parameter's shape as the catalogue has it: ``(*window, in, out)``.
+
+    Parameters
+    ----------
+    module : Module
+        The layer.
+    parameter : Tensor
+        One of its parameters.
+
+    Returns
+    -------
+    tuple of int
+        Of one axis or none, the shape as it is.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from fastinit.torch.layers import catalogue_shape
+    >>> layer = nn.Conv2d(16, 32, 3)
+    >>> catalogue_shape(layer, layer.weight)
+    (3, 3, 16, 32)
+    """
     shape = tuple(parameter.shape)
     if len(shape) < 2:
         return shape
@@ -124,19 +163,84 @@ def catalogue_shape(module: nn.Module, parameter: Tensor) -> tuple[int, ...]:
 
 
 def groups_of(module: nn.Module) -> int:
-    """Return into how many independent groups a layer's units fall."""
+    """Return into how many independent groups a layer's units fall.
+
+    Parameters
+    ----------
+    module : Module
+        A layer.
+
+    Returns
+    -------
+    int
+        A convolution's ``groups``, 1 for all else.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from fastinit.torch.layers import groups_of
+    >>> groups_of(nn.Conv2d(16, 32, 3, groups=4))
+    4
+    """
     return module.groups if isinstance(module, _ConvNd) else 1
+
+
+# What wrappers put between the names of modules: torch.compile, activation checkpointing, FSDP1.
+WRAPPERS = ("_orig_mod.", "_checkpoint_wrapped_module.", "_fsdp_wrapped_module.")
+
+
+def unwrapped(name: str) -> str:
+    """Return the qualified name that a parameter has where no module is wrapped.
+
+    Parameters
+    ----------
+    name : str
+        Its name in a model that ``torch.compile``, activation checkpointing or FSDP1 may have
+        wrapped.
+
+    Returns
+    -------
+    str
+        The same without their steps.
+
+    Examples
+    --------
+    >>> from fastinit.torch.layers import unwrapped
+    >>> unwrapped("_orig_mod.head.weight")
+    'head.weight'
+    """
+    if "._" in name or name[0] == "_":
+        for wrapper in WRAPPERS:
+            name = name.replace(wrapper, "")
+    return name
 
 
 def places(model: nn.Module) -> Iterator[tuple[nn.Module, str, tuple[str, ...], Tensor]]:
     """Go through a model's parameters, each once: its module, own name, qualified names, itself.
 
     A tied parameter has several qualified names; its module is the first one's.
+
+    Parameters
+    ----------
+    model : Module
+        Any.
+
+    Yields
+    ------
+    (Module, str, tuple of str, Tensor)
+        The module, the parameter's name in it, its names in the model, and the parameter.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from fastinit.torch.layers import places
+    >>> [names for _, _, names, _ in places(nn.Sequential(nn.Linear(3, 2)))]
+    [('0.weight',), ('0.bias',)]
     """
     found: dict[int, tuple[nn.Module, str, list[str], Tensor]] = {}
     for prefix, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
-            qualified = f"{prefix}.{name}" if prefix else name
+            qualified = unwrapped(f"{prefix}.{name}" if prefix else name)
             place = found.setdefault(id(parameter), (module, name, [], parameter))
             place[2].append(qualified)
     for module, name, names, parameter in found.values():

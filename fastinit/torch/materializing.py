@@ -13,9 +13,20 @@ from torch import Tensor, nn
 
 from fastinit.errors import ArgumentError, ArgumentTypeError
 from fastinit.keys import Key, Seed, key, key_bits
+from fastinit.torch.layers import unwrapped
 from fastinit.torch.patching import patch
 from fastinit.torch.recipes import Recipe, apply_recipe, check_recipe
-from fastinit.torch.recording import Recorder, Step, first_users, needed, run, storage_of, uses
+from fastinit.torch.recording import (
+    Recorder,
+    Step,
+    first_users,
+    needed,
+    run,
+    same,
+    storage_of,
+    uses,
+)
+from fastinit.torch.sharding import is_distributed, local_of
 from fastinit.torch.tensors import word
 
 __all__ = ["materialize"]
@@ -45,8 +56,10 @@ def materialize(
     build : callable or Module
         A function without arguments that returns the model, such as ``lambda: Net(width=64)`` or
         the class itself. Or a model on the meta device, whose modules are initialized by their
-        ``reset_parameters``; that is not enough for buffers that are computed.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        ``reset_parameters``; that is not enough for buffers that are computed. DTensors, as FSDP2
+        and tensor parallelism make them, are filled shard by shard: each rank holds its part of
+        what it would be without sharding, and waits for no other. All ranks need the same `seed`.
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`. With None, PyTorch's generator gives it, so that ``torch.manual_seed``
         decides.
     recipe : mapping, optional
@@ -59,15 +72,17 @@ def materialize(
     Returns
     -------
     Module
-        The model, its tied parameters still tied, on the device that `build` puts it on.
+        The model, its tied parameters still tied, on the device that `build` puts it on; from the
+        meta device to the CPU, and DTensors to their mesh's device.
 
     Raises
     ------
     ArgumentError
         If a parameter is not initialized by anything, is lazy, or is on the meta device: all of
-        them are named.
+        them are named. If there are DTensors, and a `dtype` is given.
     ArgumentTypeError
-        If an argument has a wrong type, or `build` returns no module.
+        If an argument has a wrong type, or `build` returns no module; of DTensors, if one is a sum
+        over ranks, or is drawn by something else than normal, uniform or truncated normal laws.
 
     Notes
     -----
@@ -77,7 +92,8 @@ def materialize(
     the model's code reads while it is being built (``if w.abs().max() > 1``) have to be made before
     they have a name, and are numbered in the order of reading. Normal, uniform and truncated normal
     draws are fastinit's; others (``randperm``, ``exponential_``) PyTorch's, with a generator that
-    the key seeds. Python's and NumPy's generators are left alone.
+    the key seeds. Python's and NumPy's generators are left alone. What wrappers add to names
+    (``torch.compile``, activation checkpointing, FSDP1) does not count.
 
     Examples
     --------
@@ -108,9 +124,12 @@ def materialize(
         _refuse(parameters, lambda p: p.is_meta, "on the meta device")
         apply_recipe(model, rules)
     untouched = "not initialized by anything"
-    _refuse(parameters, lambda p: not recorder.initialized(p), untouched)
+    _refuse(parameters, lambda p: not recorder.initialized(local_of(p)), untouched)
     if isinstance(build, nn.Module):
-        _refuse(model.named_buffers(), lambda b: not recorder.initialized(b), untouched)
+        _refuse(model.named_buffers(), lambda b: not recorder.initialized(local_of(b)), untouched)
+    if dtype is not None:
+        own_dtype = "a DTensor, whose dtype is to be given before it is sharded, as model.to(dtype)"
+        _refuse(parameters, is_distributed, own_dtype)
     _draw(model, recorder, base, dtype, lambda: key_bits(base, "", str(next(numbers))))
     return model
 
@@ -145,10 +164,17 @@ def _draw(
     """Give each draw that matters its key, and run the tape."""
     ranks: dict[int, int] = {}
     names: list[str] = []
+    parts: dict[int, Tensor] = {}  # local tensors, which may cover less than their storage
     for name, tensor in _named_tensors(model):
         if tensor.layout == torch.strided:
-            ranks.setdefault(storage_of(tensor), len(names))
-            names.append(name)
+            local = local_of(tensor)
+            ranks.setdefault(storage_of(local), len(names))
+            names.append(unwrapped(name))
+            if local is not tensor:
+                parts[storage_of(local)] = local
+    for step in recorder.tape:
+        if step.part is not None and (own := parts.get(step.writes[0])) is not None:
+            step.overwrites = same(step.target, own)
     tape = needed(recorder.tape, recorder.unreachable() - ranks.keys())
     drawn = [0] * len(names)
     for step, rank in zip(tape, first_users(tape, ranks), strict=True):
@@ -224,7 +250,7 @@ def _view_of(tensor: Tensor, memory: Tensor) -> Tensor:
 
 
 def _rebuilt(model: nn.Module) -> nn.Module:
-    """Put a model that lies on the meta device on the CPU, and let its modules initialize it."""
+    """Give a model on the meta device memory, and let its modules initialize it."""
     if any(not tensor.is_meta for tensor in (*model.parameters(), *model.buffers())):
         raise ArgumentError(
             "a model that is given must lie on the meta device (with torch.device('meta'): ...); "
@@ -232,9 +258,10 @@ def _rebuilt(model: nn.Module) -> nn.Module:
         )
     made: dict[int, Tensor] = {}
 
-    def on_cpu(tensor: Tensor) -> Tensor:
+    def in_memory(tensor: Tensor) -> Tensor:
         if id(tensor) not in made:
-            new: Tensor = torch.empty_like(tensor, device="cpu")
+            device = tensor.device_mesh.device_type if is_distributed(tensor) else "cpu"
+            new: Tensor = torch.empty_like(tensor, device=device)
             if isinstance(tensor, nn.Parameter):
                 new = nn.Parameter(new, requires_grad=tensor.requires_grad)
             made[id(tensor)] = new
@@ -244,7 +271,7 @@ def _rebuilt(model: nn.Module) -> nn.Module:
         for tensors_of in (module._parameters, module._buffers):
             for name, tensor in tensors_of.items():
                 if tensor is not None:
-                    tensors_of[name] = on_cpu(tensor)
+                    tensors_of[name] = in_memory(tensor)
     for module in reversed(list(model.modules())):  # the inner ones first, as when they are made
         for method in ("reset_parameters", "_reset_parameters"):
             if callable(getattr(module, method, None)):

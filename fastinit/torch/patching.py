@@ -26,6 +26,7 @@ from torch.utils._device import _device_constructors
 from fastinit.keys import Seed, key, key_bits
 from fastinit.sampling import Distribution, Normal
 from fastinit.torch import init
+from fastinit.torch.sharding import is_distributed, zero_row
 from fastinit.torch.tensors import plain, thread
 
 __all__ = ["patch"]
@@ -45,7 +46,11 @@ class patch(ContextDecorator):  # noqa: N801 - it is used like a function
       numbers from fastinit;
     - ``timm.layers.trunc_normal_`` and ``trunc_normal_tf_``, where timm is loaded;
     - ``torch.randn``, ``rand``, ``randn_like`` and ``rand_like``, where they are looked up in
-      ``torch``.
+      ``torch``; and ``torch.distributed.tensor``'s ``randn`` and ``rand``, where that is loaded.
+
+    Of a DTensor, each rank fills its part with the values that it has in the whole tensor: give all
+    ranks the same seed. So do ``torch.nn.init``'s ``eye_`` and ``dirac_`` and the zeros of an
+    embedding's padding, of which PyTorch makes something else.
 
     Everything else, such as ``bernoulli_`` and ``randperm``, stays PyTorch's and draws from its
     generator; so do tensors that `fastinit.torch.init` leaves to PyTorch, and in-place draws that
@@ -143,6 +148,9 @@ def _install() -> None:
     _device_constructors()
     timm = sys.modules.get("timm.layers.weight_init")  # it has a copy of PyTorch's former function
     copies = [(timm, "_trunc_normal_", _TRUNCATED)] if hasattr(timm, "_trunc_normal_") else []
+    distributed = sys.modules.get("torch.distributed.tensor._api")  # its rand would be each rank's
+    if hasattr(distributed, "_dtensor_init_helper"):
+        copies.append((distributed, "_dtensor_init_helper", _distributed))
     for owner, name, ours in (*_REPLACEMENTS, *copies):
         _installed.before.append((owner, name, vars(owner).get(name, _NOTHING)))
         setattr(owner, name, _inside_only(ours, getattr(owner, name)))
@@ -236,6 +244,24 @@ def _made(empty: Callable[..., Tensor], law: Distribution) -> Callable[..., Tens
     return construct
 
 
+def _distributed(original: Callable[..., Tensor], kind: Any, *args: Any, **options: Any) -> Tensor:
+    """Make a random DTensor by way of an empty one."""
+    law = {torch.rand: init.RealUniform(0.0, 1.0), torch.randn: Normal(0.0, 1.0)}.get(kind)
+    if law is not None:
+        tensor = original(torch.empty, *args, **options)
+        if init.filled(tensor, law):
+            return tensor
+    return original(kind, *args, **options)
+
+
+def _padding(original: Callable[..., None], module: Any) -> None:
+    """Zero the padding's row; of a DTensor, PyTorch would gather the weight and zero a copy."""
+    if not is_distributed(module.weight):
+        original(module)
+    elif module.padding_idx is not None:
+        zero_row(module.weight, module.padding_idx)
+
+
 def _instead(ours: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda original, *args, **kwargs: ours(*args, **kwargs)
 
@@ -247,6 +273,10 @@ _REPLACEMENTS: list[tuple[Any, str, Callable[..., Tensor]]] = [
     (torch.nn.init, "_no_grad_trunc_normal_", _TRUNCATED),
     (torch.nn.init, "orthogonal_", _instead(init.orthogonal_)),
     (torch.nn.init, "sparse_", _instead(init.sparse_)),
+    (torch.nn.init, "eye_", _instead(init.eye_)),
+    (torch.nn.init, "dirac_", _instead(init.dirac_)),
+    (torch.nn.Embedding, "_fill_padding_idx_with_zero", _padding),
+    (torch.nn.EmbeddingBag, "_fill_padding_idx_with_zero", _padding),
     (torch, "rand", _made(torch.empty, init.RealUniform(0.0, 1.0))),
     (torch, "randn", _made(torch.empty, Normal(0.0, 1.0))),
     (torch, "rand_like", _made(torch.empty_like, init.RealUniform(0.0, 1.0))),

@@ -72,7 +72,30 @@ def _normal(std: float) -> Initializer:
 
 
 def check_recipe(recipe: Recipe | None) -> Checked:
-    """Return a recipe's lines with their initializers made, or say which line is wrong."""
+    """Return a recipe's lines with their initializers made, or say which line is wrong.
+
+    Parameters
+    ----------
+    recipe : mapping or None
+        By patterns of qualified names, types of modules or tuples of types.
+
+    Returns
+    -------
+    list of (key, rule)
+        The rule is an initializer, None, or a dict of them by a parameter's own name.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If a key or a rule is none; the line is named.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from fastinit.torch.recipes import check_recipe
+    >>> [rule for _, rule in check_recipe({"*.bias": "zeros", nn.Linear: "he_normal"})]
+    [zeros(), he_normal()]
+    """
     if recipe is None:
         return []
     if not isinstance(recipe, Mapping):
@@ -109,7 +132,39 @@ def _made(key: Any, value: Any) -> Initializer | None:
 def initializer_for(
     rules: Checked, module: nn.Module, name: str, names: tuple[str, ...], parameter: Tensor
 ) -> Initializer | None:
-    """Return the initializer of a parameter, with its layer's fans; or None for its own rule."""
+    """Return the initializer of a parameter, with its layer's fans; or None for its own rule.
+
+    Parameters
+    ----------
+    rules : list of (key, rule)
+        What `check_recipe` returned.
+    module : Module
+        The parameter's module.
+    name : str
+        Its name there.
+    names : tuple of str
+        Its names in the model.
+    parameter : Tensor
+        The parameter.
+
+    Returns
+    -------
+    Initializer or None
+        What the first line that fits says.
+
+    Raises
+    ------
+    ArgumentError
+        If the layer's fans are asked for and it has none of them.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from fastinit.torch.recipes import check_recipe, initializer_for
+    >>> layer, rules = nn.Conv2d(8, 8, 3, groups=8), check_recipe({nn.Conv2d: "he_normal"})
+    >>> initializer_for(rules, layer, "weight", ("0.weight",), layer.weight)
+    he_normal(fans=(9.0, 9.0))
+    """
     for key, rule in rules:
         if isinstance(key, str):
             if not any(matches(key, one) for one in names):
@@ -131,7 +186,29 @@ def initializer_for(
 
 
 def apply_recipe(model: nn.Module, rules: Checked) -> None:
-    """Fill those parameters of a model that a recipe has an initializer for."""
+    """Fill those parameters of a model that a recipe has an initializer for.
+
+    Parameters
+    ----------
+    model : Module
+        Changed in place.
+    rules : list of (key, rule)
+        What `check_recipe` returned.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If an initializer does not fit a parameter, which is named.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from fastinit.torch.recipes import apply_recipe, check_recipe
+    >>> model = nn.Sequential(nn.Linear(3, 2))
+    >>> apply_recipe(model, check_recipe({"*.bias": "constant(0.5)"}))
+    >>> model[0].bias.tolist()
+    [0.5, 0.5]
+    """
     if not rules:
         return
     for module, name, names, parameter in layers.places(model):

@@ -19,12 +19,12 @@ from functools import lru_cache, partial
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from fastinit.errors import ArgumentTypeError
 from fastinit.sampling import (
     Distribution,
     Draw,
@@ -35,9 +35,10 @@ from fastinit.sampling import (
     fill,
     fill_many,
 )
-from fastinit.torch.tensors import Write, copy_into, memory_of, row_of, thread
+from fastinit.torch.sharding import Part, distributes, is_distributed, local_of, part_of
+from fastinit.torch.tensors import Write, memory_of, row_of, thread, written
 
-__all__ = ["Recorder", "Step", "first_users", "needed", "run", "storage_of", "uses"]
+__all__ = ["Recorder", "Step", "first_users", "needed", "run", "same", "storage_of", "uses"]
 
 aten = torch.ops.aten
 unrecorded = torch._C._DisableTorchDispatch
@@ -69,7 +70,8 @@ class Store:
 class Step:
     """An operation that waits: what it does, and the storages it does it on.
 
-    Either fastinit draws `what` into `target` by `write`, or PyTorch calls `func`.
+    Either fastinit draws `what` into `target` by `write`, or PyTorch calls `func`. A target that is
+    the local tensor of a DTensor is that `part` of the whole.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Step:
         random: bool,
         what: Any = None,
         write: Write = fill,
+        part: Part | None = None,
         func: Any = None,
         args: Any = (),
         kwargs: Any = None,
@@ -92,7 +95,7 @@ class Step:
         self.overwrites = overwrites
         self.random = random
         self.key = 0
-        self.target, self.what, self.write = writes[0], what, write
+        self.target, self.what, self.write, self.part = writes[0], what, write, part
         self.func, self.args, self.kwargs, self.outputs = func, args, kwargs, outputs
 
     def run(self) -> None:
@@ -115,19 +118,15 @@ class Step:
         """Return what `fill_many` takes, if that is all there is to do."""
         if self.func is not None or self.write is not fill or not self.target.is_cpu:
             return None
+        if self.part is not None:
+            return None
         row, array = row_of(self.target), memory_of(self.target)
         return None if row is None or array is None else (array, draw_of(self.what, row), self.key)
 
     def _draw(self) -> None:
         row = row_of(self.target)
-        array = memory_of(self.target) if self.target.is_cpu else None
-        if array is not None:
-            self.write(array, self.what, self.key, dtype=row)
-            return
         assert row is not None  # else no step was made of it
-        array = np.empty(self.target.shape, row.storage)
-        self.write(array, self.what, self.key, dtype=row)
-        copy_into(self.target, array)
+        written(self.target, self.part, self.what, self.key, self.write, row)
 
 
 class Form(NamedTuple):
@@ -164,6 +163,8 @@ class Recorder(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         form = FORMS.get(func) or _form(func)
+        if types and any(map(distributes, types)):
+            return self._distributed(func, form, args, kwargs)
         if form.at_once:
             return func(*args, **kwargs)
         if form.makes:
@@ -202,6 +203,18 @@ class Recorder(TorchDispatchMode):
         result = func(*args, **kwargs)
         self._note(form, tensors, written, result)
         return result
+
+    def _distributed(
+        self, func: Any, form: Form, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Draw the part of a DTensor here; else let it come back with the local tensors."""
+        if not form.random:
+            return NotImplemented
+        if form.draw is not None:
+            result = form.draw(self, *args, **kwargs)
+            if result is not None:
+                return result
+        raise ArgumentTypeError(f"{func} cannot be drawn part by part, for a DTensor")
 
     # What a tensor's storage is like.
 
@@ -267,12 +280,18 @@ class Recorder(TorchDispatchMode):
 
     def draw(self, tensor: Tensor, what: Any, write: Write = fill) -> bool:
         """Leave a draw into `tensor` for later; False where fastinit cannot make it."""
+        elements, part = tensor.numel(), None
+        if is_distributed(tensor):
+            with unrecorded():
+                part, tensor = part_of(tensor), local_of(tensor)
+            if tensor.is_meta:
+                return True
         row = row_of(tensor)
         if row is None or (isinstance(what, Distribution) and row.name not in what.dtypes):
             return False
         with unrecorded():
             target = tensor.detach()
-            if target.numel():
+            if elements:
                 store, whole = self._store(target), _whole(target)
                 store.pending = True
                 if whole:
@@ -280,7 +299,15 @@ class Recorder(TorchDispatchMode):
                 elif not store.filled:
                     store.parts.append(target.detach())
                 self.tape.append(
-                    Step((), (target,), overwrites=whole, random=True, what=what, write=write)
+                    Step(
+                        (),
+                        (target,),
+                        overwrites=whole,
+                        random=True,
+                        what=what,
+                        write=write,
+                        part=part,
+                    )
                 )
         return True
 
@@ -290,7 +317,7 @@ class Recorder(TorchDispatchMode):
         if (
             step is None
             or not isinstance(step.what, Distribution)
-            or not _same(step.target, args[0])
+            or not same(step.target, args[0])
         ):
             return False
         law = FUSED[func](step.what, *args[1:], **kwargs)
@@ -647,7 +674,7 @@ def _bytes_of(tensor: Tensor, like: Tensor) -> Tensor:
     )
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
+def same(one: Tensor, other: Tensor) -> bool:
     """Say whether two tensors are the same elements of the same storage, in the same order."""
     return (
         storage_of(one) == storage_of(other)

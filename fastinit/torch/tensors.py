@@ -1,6 +1,7 @@
 """The bridge: a tensor's memory as a NumPy array, and the word of a generator that decides a draw.
 
-Whatever cannot be written in place here is left to PyTorch: `memory_of` and `draw` say so.
+Whatever cannot be written in place here is left to PyTorch: `memory_of` and `draw` say so. Of a
+DTensor, the rank's own part is written, with the values that it has in the whole tensor.
 """
 
 from __future__ import annotations
@@ -16,18 +17,30 @@ from torch import Tensor
 from torch.autograd.graph import increment_version
 
 from fastinit.errors import ArgumentTypeError
-from fastinit.sampling import draw_of, fill, fill_whole
+from fastinit.sampling import Distribution, draw_of, fill, fill_whole
 from fastinit.sampling.dtypes import COMPLEX, FLOATS, DType, find
+from fastinit.torch.sharding import Part, is_distributed, local_of, part_of
 
-__all__ = ["DTYPES", "Write", "copy_into", "draw", "memory_of", "plain", "row_of", "word"]
+__all__ = [
+    "DTYPES",
+    "Write",
+    "copy_into",
+    "draw",
+    "memory_of",
+    "plain",
+    "row_of",
+    "word",
+    "written",
+]
 
-# (array, what is drawn, key, dtype=row of the table): `fastinit.sampling.fill`, or one like it.
+# (array, what is drawn, key, dtype=row of the table): `fastinit.sampling.fill`, or one like it. All
+# but `fill` take shape= and index=, too, where the array is that part of a tensor of that shape.
 Write: TypeAlias = Callable[..., None]
 
 DTYPES: dict[torch.dtype, DType] = {
     getattr(torch, name): find(name, (*FLOATS, *COMPLEX)) for name in (*FLOATS, *COMPLEX)
 }
-# Other subclasses may keep their values anywhere (DTensor, FakeTensor).
+# Other subclasses may keep their values anywhere (FakeTensor; DTensor, which we know).
 PLAIN = (Tensor, torch.nn.Parameter, getattr(torch.nn, "Buffer", torch.nn.Parameter))
 
 
@@ -84,8 +97,8 @@ def word(generator: torch.Generator | None = None) -> int:
 
 
 def plain(tensor: Tensor) -> bool:
-    """Say whether a tensor is of no subclass that may keep its values elsewhere."""
-    return type(tensor) in PLAIN
+    """Say whether a tensor is of no subclass that keeps its values where we do not know."""
+    return type(tensor) in PLAIN or is_distributed(tensor)
 
 
 def row_of(tensor: Tensor) -> DType | None:
@@ -141,10 +154,12 @@ def draw(
     ----------
     tensor : Tensor
         Of any strides, requiring a gradient or not. On the CPU its memory is written; on another
-        device a host array is, and copied there. The values are the same.
+        device a host array is, and copied there. The values are the same. Of a DTensor, the local
+        tensor is filled, with its part of the whole tensor's values.
     what : Distribution, or what else `write` takes
     generator : torch.Generator, optional
-        See `word`. It is not asked where the tensor is empty, or is not filled.
+        See `word`. It is not asked where the tensor is empty, or is not filled; but for a DTensor
+        of which only this rank's part is empty, so that all ranks ask it as often.
     write : callable, default `fastinit.sampling.fill`
         Called as ``write(array, what, key, dtype=row)``.
 
@@ -158,11 +173,13 @@ def draw(
     ------
     ArgumentError
         If the tensor's dtype cannot hold the law's parameters.
+    ArgumentTypeError
+        If it is a DTensor of partial sums, or of a layout that is not known.
     """
     if thread.later is not None:
         return thread.later(tensor, what, write)
     if type(tensor) not in PLAIN:
-        return False
+        return is_distributed(tensor) and _draw_part(tensor, what, generator, write)
     row = DTYPES.get(tensor.dtype)
     if row is None:
         return False
@@ -196,3 +213,33 @@ def _draw_elsewhere(
         write(array, what, word(generator), dtype=row)
         copy_into(tensor, array)
     return True
+
+
+def _draw_part(tensor: Tensor, what: Any, generator: torch.Generator | None, write: Write) -> bool:
+    """Fill a DTensor's local tensor."""
+    part, local = part_of(tensor), local_of(tensor)
+    if local.is_meta:
+        return True
+    row = row_of(local)
+    if row is None or (isinstance(what, Distribution) and row.name not in what.dtypes):
+        return False
+    if write is fill:
+        draw_of(what, row)  # complains of numbers that the dtype cannot hold, on every rank
+    if tensor.numel():
+        written(local, part, what, word(generator), write, row)
+        increment_version((tensor, local))
+    return True
+
+
+def written(
+    tensor: Tensor, part: Part | None, what: Any, key: int, write: Write, row: DType
+) -> None:
+    """Write a draw, or a part of one, into a tensor on any device."""
+    memory = memory_of(tensor) if tensor.is_cpu else None
+    array = np.empty(tensor.shape, row.storage) if memory is None else memory
+    if part is None:
+        write(array, what, key, dtype=row)
+    else:
+        part.write(array, what, key, write, row)
+    if memory is None:
+        copy_into(tensor, array)

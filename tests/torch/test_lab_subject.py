@@ -589,11 +589,3 @@ def test_weights_are_copies_under_the_layers_names():
     np.testing.assert_array_equal(found["6"], model[6].weight.detach().numpy().T)
     found["6"][...] = 0
     assert model[6].weight.any()
-
-
-def test_docstrings():
-    import doctest
-
-    from fastinit.lab.subjects import torch as module
-
-    assert doctest.testmod(module).failed == 0

@@ -1,6 +1,5 @@
 """Recipes and fans of PyTorch's layers: by name, by type, and by what the real layer computes."""
 
-import doctest
 import math
 
 import numpy as np
@@ -13,17 +12,8 @@ from tests.frameworks import require
 torch = require("torch")
 nn = torch.nn
 
-from fastinit.torch import checking, layers, materialize, materializing, recipes  # noqa: E402
+from fastinit.torch import checking, layers, materialize, recipes  # noqa: E402
 from tests.torch.models import MODELS, ResNet, ViT, trained  # noqa: E402
-
-
-@pytest.mark.parametrize("module", [checking, layers, materializing, recipes])
-def test_examples_in_docstrings_run(module):
-    options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    result = doctest.testmod(module, optionflags=options)
-    assert result.attempted
-    assert not result.failed
-
 
 # Layer, parameter, and the shape of an input of the layer.
 KERNELS = {
