@@ -2,8 +2,8 @@
 
 `import fastinit` loads NumPy and nothing heavier. The rest of the catalogue (`fastinit.structured`,
 `fastinit.depth`), the compiled kernels (`fastinit.kernels`), the networks (`fastinit.nn`), the lab
-(`fastinit.lab`) and the adapters (`fastinit.torch`, `fastinit.keras`, `fastinit.jax`) load when
-they are first used.
+(`fastinit.lab`), files of weights (`fastinit.checkpoints`) and the adapters (`fastinit.torch`,
+`fastinit.keras`, `fastinit.jax`, `fastinit.dask`) load when they are first used.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ from fastinit.sampling.threads import get_num_threads, set_num_threads
 from fastinit.trees import initialize
 
 if TYPE_CHECKING:
-    from fastinit import kernels, lab, nn
+    from fastinit import checkpoints, kernels, lab, nn
+    from fastinit.checkpoints import diff
     from fastinit.depth import siren_uniform, small_init
     from fastinit.structured import (
         bilinear,
@@ -68,10 +69,12 @@ __all__ = [
     "__version__",
     "bilinear",
     "bits",
+    "checkpoints",
     "compute_fans",
     "constant",
     "convolution_orthogonal",
     "delta_orthogonal",
+    "diff",
     "dirac",
     "eye",
     "gain",
@@ -116,13 +119,25 @@ __all__ = [
 ]
 
 
-MODULES = ("depth", "jax", "keras", "kernels", "lab", "meanfield", "nn", "structured", "torch")
+MODULES = (
+    "checkpoints",
+    "dask",
+    "depth",
+    "jax",
+    "keras",
+    "kernels",
+    "lab",
+    "meanfield",
+    "nn",
+    "structured",
+    "torch",
+)
+HOMES = {"diff": "checkpoints", "siren_uniform": "depth", "small_init": "depth"}
 
 
 def __getattr__(name: str) -> Any:
     if name in MODULES:
         return import_module(f"fastinit.{name}")
     if name in __all__:  # what else the catalogue has
-        home = "depth" if name in ("siren_uniform", "small_init") else "structured"
-        return getattr(import_module(f"fastinit.{home}"), name)
+        return getattr(import_module(f"fastinit.{HOMES.get(name, 'structured')}"), name)
     raise AttributeError(f"module 'fastinit' has no attribute {name!r}")

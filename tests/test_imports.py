@@ -28,26 +28,30 @@ ALLOWED = {
     "torch": {"errors", "sampling", *CATALOGUE, "datadriven", "nn", "fastinit"},  # bridge: lazily
     "keras": {"errors", "sampling", *CATALOGUE, "datadriven", "nn", "fastinit"},  # bridge: lazily
     "jax": {"errors", "sampling", *CATALOGUE, "fastinit"},
-    "cli": {"errors", "lab", "fastinit"},
+    "bench": {"errors", "sampling", "lab", "fastinit"},  # frameworks: to be measured
+    "checkpoints": {"errors", "sampling", *CATALOGUE, "fastinit"},
+    "dask": {"errors", "sampling", *CATALOGUE},
+    "cli": {"errors", "bench", "checkpoints", "lab", "fastinit"},
     "__main__": {"cli"},
-    "__init__": {"errors", "sampling", "kernels", "nn", "lab", "config", *CATALOGUE},
+    "__init__": {"errors", "sampling", "kernels", "nn", "lab", "checkpoints", "config", *CATALOGUE},
 }
 # the parts that may load these packages
 HEAVY = {
     "numba": {"sampling", "kernels", "nn"},
     "scipy": {"structured", "lab"},
-    "pandas": {"lab"},
-    "matplotlib": {"lab"},
+    "pandas": {"checkpoints", "lab"},
+    "matplotlib": {"bench", "lab"},
     "sklearn": {"lab"},
     "joblib": {"lab"},
+    "dask": {"dask", "lab"},
     "jinja2": {"lab"},
     "babel": {"lab"},
     "threadpoolctl": {"lab"},
     "ml_dtypes": {"sampling"},
-    "rich": {"lab", "cli", "nn"},
-    "torch": {"torch", "keras", "lab.subjects"},
-    "keras": {"keras", "lab.subjects"},
-    "jax": {"jax", "keras", "lab.subjects"},
+    "rich": {"bench", "lab", "cli", "nn"},
+    "torch": {"bench", "torch", "keras", "lab.subjects"},
+    "keras": {"bench", "keras", "lab.subjects"},
+    "jax": {"bench", "jax", "keras", "lab.subjects"},
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from fastinit import __version__
-from fastinit.cli import compare, diagnose, info, propagate, report
+from fastinit.cli import bench, compare, diagnose, diff, info, propagate, report, verify, write
 from fastinit.cli.arguments import EXIT_INTERRUPTED, EXIT_USAGE, fail
 from fastinit.errors import FastinitError
 
@@ -18,6 +18,10 @@ COMMANDS = {
     "diagnose": diagnose,
     "propagate": propagate,
     "report": report,
+    "write": write,
+    "verify": verify,
+    "diff": diff,
+    "bench": bench,
     "info": info,
 }
 
