@@ -1,10 +1,10 @@
 """Every speed target of the adapters, measured against the frameworks' own initializers.
 
-    python benchmarks/frameworks.py [--only PATTERN] [--rounds N] [--docs]
+    python benchmarks/frameworks.py [--only PATTERN] [--rounds N] [--record]
 
 Models of real size are built whole; a sample is one construction. Keras runs once on either of its
-backends, in a process of its own. --docs measures everything, records it in
-benchmarks/frameworks.json and writes the table of docs/frameworks.md.
+backends, in a process of its own. --record measures everything and records it in
+benchmarks/frameworks.json, which benchmarks/pages.py makes a table of.
 """
 
 from __future__ import annotations
@@ -22,19 +22,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from contests import Contest, Fills, check, faster, print_checks, processor, run, versions, within
+from targets import Contest, check, faster, print_checks, run, within
 
 import fastinit
+from fastinit.bench.contests import Fills
+from fastinit.bench.machine import processor, versions
 from fastinit.sampling import backend
 
 THREADS = 2
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "frameworks.json"
-PAGE = ROOT / "docs" / "frameworks.md"
-START, END = (
-    "<!-- speed: written by benchmarks/frameworks.py --docs -->\n",
-    "<!-- end of speed -->",
-)
 PACKAGES = ("torch", "keras", "jax", "numpy")
 LARGE, SMALL = (4096, 4096), (64, 20)
 
@@ -229,11 +226,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--only", default="", metavar="PATTERN", help="rows that match")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
-    parser.add_argument("--docs", action="store_true", help="write the table of the docs")
+    parser.add_argument("--record", action="store_true", help=f"write them to {RESULTS.name}")
     parser.add_argument("--group", choices=GROUPS, help="one framework's rows, in this process")
     options = parser.parse_args()
-    if options.docs and (options.only or options.group):
-        parser.error("--docs needs every row")
+    if options.record and (options.only or options.group):
+        parser.error("--record needs every row")
     fastinit.set_num_threads(THREADS)
 
     if options.group:
@@ -260,12 +257,9 @@ def main() -> None:
             "versions": versions(PACKAGES),
         }
         print_checks(results["checks"])
-    for file in [options.json, RESULTS if options.docs else None]:
+    for file in [options.json, RESULTS if options.record else None]:
         if file is not None:
             file.write_text(json.dumps(results, indent=1) + "\n")
-    if options.docs:
-        before, rest = PAGE.read_text().split(START)
-        PAGE.write_text(before + START + table(results) + END + rest.split(END)[1])
 
 
 if __name__ == "__main__":

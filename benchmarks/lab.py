@@ -27,10 +27,11 @@ from typing import Any
 
 import numpy as np
 import psutil
-from contests import check, print_checks, processor
+from targets import check, print_checks
 
 import fastinit
 from fastinit import lab
+from fastinit.bench.machine import processor
 from fastinit.lab.plan import make_plan
 from fastinit.lab.runs import train
 

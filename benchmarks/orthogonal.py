@@ -17,9 +17,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from contests import Contest, Fills, checks_of, faster, measure, missing, print_checks
+from targets import Contest, checks_of, faster, measure, missing, print_checks
 
 import fastinit
+from fastinit.bench.contests import Fills
 from fastinit.sampling import numba_reflect, orthogonal
 
 THREADS = 2

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from contests import missing
+from targets import missing
 
 import fastinit
 from fastinit import nn
@@ -51,7 +51,7 @@ class Problem(NamedTuple):
 
 
 class Contestant:
-    """A fill for `contests.measure`: `start` sets the weights back, unmeasured; a call trains."""
+    """A fill for `targets.measure`: `start` sets the weights back, unmeasured; a call trains."""
 
     def __init__(self, start: Callable[[], Any], fit: Callable[[], float]) -> None:
         self.start, self.fit = start, fit

@@ -1,15 +1,14 @@
 """Every speed target of the library, measured: interleaved in one run, medians, ratios.
 
-    python benchmarks/sampling.py [--only PATTERN] [--json FILE] [--readme]
+    python benchmarks/sampling.py [--only PATTERN] [--json FILE] [--record]
 
-Peers that are not installed are left out, and a line says which. --readme measures everything,
-records it in benchmarks/sampling.json and writes the README's table.
+Peers that are not installed are left out, and a line says which. --record measures everything and
+records it in benchmarks/sampling.json, which benchmarks/pages.py makes a table of.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import math
 import os
@@ -23,31 +22,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contests import (
-    Contest,
-    Fills,
-    Target,
-    check,
-    faster,
-    missing,
-    print_checks,
-    processor,
-    run,
-    versions,
-    within,
-)
+from targets import Contest, Target, check, faster, missing, print_checks, run, within
 
 import fastinit
-from fastinit.sampling import TruncatedNormal, Uniform, backend, threads
+from fastinit.bench.calls import CODE, fresh, process, small
+from fastinit.bench.contests import Fills
+from fastinit.bench.fills import PACKAGES as LIBRARIES
+from fastinit.bench.fills import absent, fills, ours
+from fastinit.bench.machine import processor, versions
+from fastinit.sampling import TruncatedNormal, Uniform, backend
 
 THREADS = 2
-PACKAGES = ("numpy", "torch", "jax", "mkl_random", "numba")
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "benchmarks" / "sampling.json"
-START, END = (
-    "<!-- speed table: written by benchmarks/sampling.py --readme -->\n",
-    "<!-- end of speed",
-)
+PACKAGES = ("numpy", "torch", "jax", "keras", "mkl_random", "numba")
+RESULTS = Path(__file__).parent / "sampling.json"
 
 Parameters = Callable[[Any], tuple[Any, ...]]
 
@@ -92,100 +79,20 @@ def contests() -> list[Contest]:
 
 
 def fills_of(law: str, dtype: str, elements: int) -> Fills:
-    """Return fastinit's fill, the peers', and plain ones, all of the same buffer."""
+    """Return fastinit's fill, on one thread too, the peers', and plain ones, all of one buffer."""
     if dtype == "bfloat16":
         try:
-            from ml_dtypes import bfloat16
+            import ml_dtypes  # noqa: F401 - it makes NumPy know bfloat16
         except ImportError:
             missing.add("ml_dtypes")
             return {}
-        out = np.empty(elements, bfloat16)
-    else:
-        out = np.empty(elements, dtype)
-    fills: Fills = {}
-    for peer in (our_fills, numpy_fills, torch_fills, jax_fills, mkl_fills, plain_fills):
-        try:
-            fills |= peer(law, dtype, out)
-        except ImportError as error:
-            missing.add(error.name or str(error))
-    return fills
-
-
-def our_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
-    draw = {
-        "uniform": fastinit.uniform,
-        "normal": fastinit.normal,
-        "truncated normal": fastinit.truncated_normal,
-    }[law]
-    key = fastinit.key(0)
-
-    def fill(count: int) -> None:
-        fastinit.set_num_threads(count)
-        draw(out.shape, 0.0, 1.0, seed=key, dtype=out.dtype, out=out)
-
-    return {"fastinit": partial(fill, THREADS), "1 thread": partial(fill, 1)}
-
-
-def numpy_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
-    if dtype == "bfloat16":
-        return {}
-    pcg, sfc = (np.random.Generator(bits(0)) for bits in (np.random.PCG64, np.random.SFC64))
-    options = {"dtype": out.dtype, "out": out}
-    if law != "truncated normal":
-        name = {"uniform": "random", "normal": "standard_normal"}[law]
-        return {
-            "NumPy PCG64": partial(getattr(pcg, name), **options),
-            "NumPy SFC64": partial(getattr(sfc, name), **options),
-        }
-    clipped = np.empty_like(out)
-
-    def redraw() -> None:  # NumPy has no truncated normal
-        sfc.standard_normal(**options)
-        while (outside := np.flatnonzero(np.abs(out, out=clipped) > 2)).size:
-            out[outside] = sfc.standard_normal(outside.size, out.dtype)
-
-    return {"NumPy SFC64, redrawn": redraw}
-
-
-def torch_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
-    import torch
-
-    torch.set_num_threads(THREADS)
-    integers = out.view(f"int{out.dtype.itemsize * 8}")  # since it knows no ml_dtypes
-    tensor = torch.from_numpy(integers).view(getattr(torch, dtype))
-    if law != "truncated normal":
-        return {"PyTorch": {"uniform": tensor.uniform_, "normal": tensor.normal_}[law]}
-    reach = math.erf(2 / math.sqrt(2))
-
-    def invert() -> None:  # as trunc_normal_ did before it rejected; that is many times slower
-        tensor.uniform_(-reach, reach).erfinv_().mul_(math.sqrt(2)).clamp_(-2, 2)
-
-    reject = partial(torch.nn.init.trunc_normal_, tensor)
-    return {"PyTorch trunc_normal_": reject, "PyTorch erfinv_": invert}
-
-
-def jax_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
-    if dtype == "float64":  # not by default
-        return {}
-    import jax
-
-    draw = {
-        "uniform": jax.random.uniform,
-        "normal": jax.random.normal,
-        "truncated normal": partial(jax.random.truncated_normal, lower=-2.0, upper=2.0),
-    }[law]
-    # JAX fills no buffer, but the result takes the place of one that is donated.
-    compiled = jax.jit(
-        lambda key, buffer: draw(key=key, shape=out.shape, dtype=dtype),
-        donate_argnums=1,
-        keep_unused=True,
-    )
-    key, buffers = jax.random.key(0), [jax.numpy.zeros(out.shape, dtype)]
-
-    def fill() -> None:
-        buffers.append(compiled(key, buffers.pop()).block_until_ready())
-
-    return {"JAX": fill}
+    out = np.empty(elements, dtype)
+    contestants = ours(law, out, THREADS) | {"1 thread": ours(law, out, 1)["fastinit"]}
+    try:
+        contestants |= mkl_fills(law, dtype, out)
+    except ImportError as error:
+        missing.add(error.name or str(error))
+    return contestants | fills(law, out, THREADS)
 
 
 def mkl_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
@@ -202,56 +109,22 @@ def mkl_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
     }
 
 
-def plain_fills(law: str, dtype: str, out: np.ndarray) -> Fills:
-    """Return what bounds every fill: nothing but writing, with as many threads."""
-    slices = np.array_split(out, THREADS)
-
-    def fill(thread: int) -> None:
-        slices[thread][:] = 1
-
-    def memset(thread: int) -> None:
-        ctypes.memset(slices[thread].ctypes.data, 0, slices[thread].nbytes)
-
-    def on_threads(task: Callable[[int], None]) -> None:
-        fastinit.set_num_threads(THREADS)
-        threads.run(task, THREADS)
-
-    return {"plain fill": partial(on_threads, fill), "memset": partial(on_threads, memset)}
-
-
 # ---------------------------------------------------------------- calls and processes
 
 
 def small_calls(elements: int, **seed: int) -> Fills:
-    generator, c = np.random.default_rng(0), np.float32(math.sqrt(2 / 64))
     return {
         "fastinit": lambda: fastinit.he_normal((64, 20), **seed),
-        "NumPy": lambda: generator.standard_normal((64, 20), np.float32) * c,
+        "NumPy": small((64, 20))["NumPy"],
     }
 
 
-FRESH = "import fastinit; fastinit.he_normal((4096, 4096))"
-
-
-def process(code: str) -> str:
-    """Run Python code in a fresh process with this fastinit, and return what it prints."""
-    path = str(Path(fastinit.__file__).parent.parent)
-    environment = {**os.environ, "PYTHONPATH": path, "FASTINIT_NUM_THREADS": str(THREADS)}
-    command = [sys.executable, "-c", code]
-    return subprocess.run(
-        command, env=environment, check=True, capture_output=True, text=True
-    ).stdout
-
-
 def processes(elements: int) -> Fills:
-    theirs = (
-        "import numpy\n"
-        "w = numpy.random.default_rng().standard_normal((4096, 4096), numpy.float32)\n"
-        "w *= numpy.float32((2 / 4096) ** 0.5)\n"
-    )
-    return {"fastinit": partial(process, FRESH), "NumPy": partial(process, theirs)}
+    made = fresh((4096, 4096), THREADS)
+    return {library: made[library] for library in ("fastinit", "NumPy")}
 
 
+FRESH = CODE["fastinit"].format(shape=(4096, 4096))
 MEMORY = """
 import resource, numpy, fastinit
 outs = [numpy.ones({elements}, dtype) for dtype in ("float32", "float64")]
@@ -273,7 +146,7 @@ print(peak() - before)
 def memory(elements: int) -> float:
     """Return by how many MiB a thread the fills raise the peak of the memory in use."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, else KiB
-    return int(process(MEMORY.format(elements=elements))) * unit / 2**20 / THREADS
+    return int(process(MEMORY.format(elements=elements), THREADS)) * unit / 2**20 / THREADS
 
 
 # ---------------------------------------------------------------- backends
@@ -343,7 +216,7 @@ def other_checks(only: re.Pattern[str], elements: int) -> list[dict[str, Any]]:
             missing.add(f"memory: {error.stderr.splitlines()[-1]}")
     what = "Numba loaded by a fresh process"
     if only.search(what) and backend.name() == "cython":
-        loaded = process(f"import sys; {FRESH}; print('numba' in sys.modules)") == "True\n"
+        loaded = "True" in process(f"import sys; {FRESH}; print('numba' in sys.modules)", THREADS)
         checks.append(check(what, "at most", 0, " times", loaded))
     return checks
 
@@ -355,13 +228,14 @@ PEERS = {
     "NumPy": "numpy",
     "PyTorch": "torch",
     "JAX": "jax",
+    "Keras": "keras",
     "oneMKL": "mkl_random",
     "plain fill": "",
 }
 
 
 def table(results: dict[str, Any]) -> str:
-    """Return the README's table of the results."""
+    """Return the table of the results."""
     installed = results["versions"]
     names = [f"{peer} {installed[p]}" for peer, p in PEERS.items() if p in installed]
     caption = (
@@ -401,10 +275,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--only", type=re.compile, metavar="PATTERN", help="rows that match")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
-    parser.add_argument("--readme", action="store_true", help="write the README's table")
+    parser.add_argument("--record", action="store_true", help=f"write them to {RESULTS.name}")
     options = parser.parse_args()
-    if options.readme and options.only:
-        parser.error("--readme needs every row, so not --only")
+    if options.record and options.only:
+        parser.error("--record needs every row, so not --only")
     only = options.only or re.compile("")
 
     fastinit.set_num_threads(THREADS)
@@ -422,15 +296,12 @@ def main() -> None:
         "rows": measured,
         "checks": checks,
     }
+    missing.update(LIBRARIES[library] for library in absent())
     if missing:
         print(f"\nleft out, not there: {', '.join(sorted(missing))}")
-    for file in [options.json, RESULTS if options.readme else None]:
+    for file in [options.json, RESULTS if options.record else None]:
         if file is not None:
             file.write_text(json.dumps(results, indent=1) + "\n")
-    if options.readme:
-        readme = ROOT / "README.md"
-        before, rest = readme.read_text().split(START)
-        readme.write_text(before + START + table(results) + END + rest.split(END)[1])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ compiled in it. The jobs:
     6  LSTM over a sequence of 64, width 64, batch 32: a training step
     7  the forward pass of a dense layer with bias and gelu, 256 x 1024 x 1024
 
---record measures every job at full length and records it in benchmarks/training.json.
+--record measures every job at full length and records it in benchmarks/training.json, which
+benchmarks/pages.py makes a table of.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from contests import (
+from peers import Contestant, Problem, all_of, compiled, installed, trained
+from targets import (
     Contest,
     Target,
     check,
@@ -41,14 +43,13 @@ from contests import (
     measure,
     missing,
     print_checks,
-    processor,
-    versions,
     within,
 )
-from peers import Contestant, Problem, all_of, compiled, installed, trained
 from threadpoolctl import threadpool_limits
 
 import fastinit
+from fastinit.bench.machine import processor, versions
+from fastinit.bench.table import short
 from fastinit.kernels import GELU, dense_forward
 
 THREADS = 2
@@ -295,6 +296,30 @@ def checks_of_job(job: Job, row: dict[str, Any]) -> list[dict[str, Any]]:
     results = row["results"].values()
     what = f"{job.name} / largest result"
     return [*checks, check(what, "at most", 3, "x", max(results) / min(results))]
+
+
+PEERS = ("PyTorch", "NumPy", "JAX", "Keras", "tuned Keras")
+
+
+def table(results: dict[str, Any]) -> str:
+    """Return the table of the results."""
+    names = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    lines = [
+        f"{results['threads']} threads, {results['processor']}; {names}. Milliseconds a training, "
+        "step or call: the faster of one thread and two, medians of one interleaved run. In "
+        "parentheses how many times fastinit's time it is.\n",
+        f"| what | fastinit | {' | '.join(PEERS)} |",
+        "|---" * (len(PEERS) + 2) + "|",
+    ]
+    for row in results["rows"]:
+        ms = {name: t / 1e6 for name, t in row["ns"].items()}
+        ours = min(t for name, t in ms.items() if name.startswith("fastinit"))
+        cells = [row["row"], short(ours)]
+        for peer in PEERS:
+            times = [t for name, t in ms.items() if name.startswith(peer)]
+            cells.append(f"{short(min(times))} ({min(times) / ours:.1f}x)" if times else "")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def job_numbers(text: str) -> list[int]:

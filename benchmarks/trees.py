@@ -16,9 +16,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from contests import Contest, Fills, print_checks, processor, run, within
+from targets import Contest, print_checks, run, within
 
 import fastinit
+from fastinit.bench.contests import Fills
+from fastinit.bench.machine import processor
 from fastinit.keys import keys_below
 from fastinit.sampling import backend, draw_of
 from fastinit.sampling.dtypes import find

@@ -1,19 +1,14 @@
-"""Contests: what the programs of this folder measure, how, and what they print of it."""
+"""The contests of this folder's programs, what fastinit must reach in each, and what is printed."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import statistics
-import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastinit.sampling import threads
-
-Fill = Callable[[], Any]
-Fills = dict[str, Fill]
+from fastinit.bench import contests
+from fastinit.bench.contests import Fills
+from fastinit.bench.fills import MEMORY
 
 # What is not installed, and so left out.
 missing: set[str] = set()
@@ -52,28 +47,8 @@ def within(peer: str, share: float) -> Target:
 def measure(contest: Contest, elements: int, rounds: int) -> dict[str, float]:
     """Return the median nanoseconds an element of every contestant."""
     size = contest.elements or elements
-    fills = contest.contestants(size)
-    times: dict[str, list[float]] = {name: [] for name in fills}
-    for turn in range(rounds + 1):
-        for name, fill in fills.items():
-            getattr(fill, "start", lambda: None)()  # prepares a sample, where it needs that
-            rest()
-            start = time.perf_counter()
-            for _ in range(contest.repeats):
-                fill()
-            if turn:  # the first compiles, and touches the pages
-                times[name].append(time.perf_counter() - start)
-    calls = size * contest.repeats
-    return {name: statistics.median(t) / calls * 1e9 for name, t in times.items()}
-
-
-def rest() -> None:
-    """Wait until the threads of the one before have stopped spinning, OpenBLAS' after 0.1 s."""
-    for _ in range(100):
-        busy = time.process_time()
-        time.sleep(0.005)
-        if time.process_time() - busy < 0.001:
-            return
+    times = contests.measure(contest.contestants(size), rounds, contest.repeats)
+    return {name: statistics.median(t) / size * 1e9 for name, t in times.items()}
 
 
 def figure_of(target: Target, ns: dict[str, float]) -> float | None:
@@ -108,7 +83,7 @@ def run(rows: Iterable[Contest], elements: int, rounds: int) -> tuple[list[Any],
         if not ns:
             continue
         ours = next(iter(ns.values()))
-        limit = min((ns[name] for name in ("plain fill", "memset") if name in ns), default=0.0)
+        limit = min((ns[name] for name in MEMORY if name in ns), default=0.0)
         bandwidth = contest.written / limit if limit else None  # GB/s
         share = f"of {bandwidth:.1f} GB/s" if bandwidth else ""
         print(f"\n{contest.name:44}{'ns/element':>12}{'ratio':>8}{share:>14}")
@@ -125,21 +100,3 @@ def print_checks(checks: Iterable[dict[str, Any]]) -> None:
     for row in checks:
         verdict = "met" if row["met"] else "MISSED"
         print(f"{row['what']:46}{row['target']:15}{row['figure']:9.2f}{verdict:>9}")
-
-
-def processor() -> str:
-    """Return the kind of processor and how many cores this process may use."""
-    cpuinfo = Path("/proc/cpuinfo")
-    flags = cpuinfo.read_text() if cpuinfo.exists() else ""
-    simd = next((n for n, f in (("AVX-512", "avx512f"), ("AVX2", "avx2")) if f in flags), "")
-    return ", ".join(filter(None, (platform.machine(), simd, f"{threads._processors()} cores")))
-
-
-def versions(packages: Iterable[str]) -> dict[str, str]:
-    found = {}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            missing.add(package)
-    return found

@@ -1,0 +1,1 @@
+"""fastinit measured beside NumPy and the frameworks, for `fastinit bench` and benchmarks/."""
