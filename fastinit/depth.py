@@ -125,8 +125,8 @@ def small_init(
     ----------
     shape : int or sequence of int
         The shape of the whole tensor, of at least two axes.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
-        See `fastinit.key`.
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
+        See `fastinit.key`; left out, the values are different every time.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
         complex128; see `Initializer`.
@@ -141,6 +141,7 @@ def small_init(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -194,8 +195,8 @@ def siren_uniform(
         Whether it is the first layer, whose frequencies `omega` decides.
     omega : float, default 30.0
         The factor in the sine; positive. The first layer's draws do not depend on it.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
-        See `fastinit.key`.
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
+        See `fastinit.key`; left out, the values are different every time.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
         complex128; see `Initializer`.
@@ -210,6 +211,7 @@ def siren_uniform(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -245,11 +247,12 @@ def gpt2_residual_std(layers: int, std: float = 0.02) -> float:
     layers : int
         How many blocks the network has.
     std : float, default 0.02
-        That of all other kernels.
+        That of all other kernels; finite, not negative.
 
     Returns
     -------
     float
+        At most `std`.
 
     Raises
     ------
@@ -271,7 +274,24 @@ def gpt2_residual_std(layers: int, std: float = 0.02) -> float:
 
 
 class TFixup(NamedTuple):
-    """Factors of T-Fixup: of the encoder's and the decoder's kernels, and of the embeddings."""
+    """Factors of T-Fixup: of the encoder's and the decoder's kernels, and of the embeddings.
+
+    Parameters
+    ----------
+    encoder, decoder : float
+        Factors of the kernels of each stack.
+    embedding : float
+        Factor of the embeddings.
+
+    Examples
+    --------
+    See `t_fixup`, which makes them.
+
+    >>> from fastinit.depth import t_fixup
+    >>> factors = t_fixup(6)
+    >>> factors.decoder == factors.embedding
+    True
+    """
 
     encoder: float
     decoder: float
@@ -295,7 +315,8 @@ def t_fixup(layers: int) -> TFixup:
 
     Returns
     -------
-    encoder, decoder, embedding : float
+    TFixup
+        The factors `encoder`, `decoder` and `embedding`; all in (0, 1).
 
     Raises
     ------
@@ -319,7 +340,25 @@ def t_fixup(layers: int) -> TFixup:
 
 
 class Fixup(NamedTuple):
-    """Factors of Fixup's kernels, and where its scalars start."""
+    """Factors of Fixup's kernels, and where its scalars start.
+
+    Parameters
+    ----------
+    inner : float
+        Factor of the kernels within a branch.
+    last : float, default 0.0
+        Factor of the last kernel of a branch.
+    multiplier, bias : float, default 1.0 and 0.0
+        Where the scalars start.
+
+    Examples
+    --------
+    See `fixup`, which makes them.
+
+    >>> from fastinit.depth import Fixup
+    >>> Fixup(inner=0.5)
+    Fixup(inner=0.5, last=0.0, multiplier=1.0, bias=0.0)
+    """
 
     inner: float
     last: float = 0.0
@@ -346,7 +385,8 @@ def fixup(blocks: int, layers: int = 2) -> Fixup:
 
     Returns
     -------
-    inner, last, multiplier, bias : float
+    Fixup
+        The factors `inner` and `last`, and where each branch's `multiplier` and the `bias` start.
 
     Raises
     ------
@@ -384,12 +424,14 @@ def branch_multiplier(method: Method, depth: int) -> float:
     Parameters
     ----------
     method : {"layerscale", "rezero", "skipinit"}
+        The rule, as in the table.
     depth : int
-        How many blocks the network has.
+        How many blocks the network has, at least 1.
 
     Returns
     -------
     float
+        0 to 0.1.
 
     Raises
     ------
@@ -424,7 +466,24 @@ def branch_multiplier(method: Method, depth: int) -> float:
 
 
 class DeepNorm(NamedTuple):
-    """What a stack's residual streams are multiplied by, and its kernels."""
+    """What a stack's residual streams are multiplied by, and its kernels.
+
+    Parameters
+    ----------
+    alpha : float
+        Factor of the residual stream, at least 1 for stacks of several layers.
+    beta : float
+        Factor of the kernels.
+
+    Examples
+    --------
+    See `deepnorm`, which makes them.
+
+    >>> from fastinit.depth import deepnorm
+    >>> alpha, beta = deepnorm(encoder=2)["encoder"]
+    >>> round(alpha * beta, 6)  # (2 N / 8 N)^(1/4)
+    0.707107
+    """
 
     alpha: float
     beta: float
@@ -451,8 +510,8 @@ def deepnorm(encoder: int = 0, decoder: int = 0) -> dict[str, DeepNorm]:
 
     Returns
     -------
-    dict of str to (alpha, beta)
-        For each stack that there is: "encoder", "decoder".
+    dict of str to DeepNorm
+        `alpha` and `beta` of each stack that there is: "encoder", "decoder".
 
     Raises
     ------
@@ -483,7 +542,26 @@ def deepnorm(encoder: int = 0, decoder: int = 0) -> dict[str, DeepNorm]:
 
 
 class MuP(NamedTuple):
-    """Factors of muP: of the base model's std and learning rate, and of the layer's output."""
+    """Factors of muP: of the base model's std and learning rate, and of the layer's output.
+
+    Parameters
+    ----------
+    std : float
+        Factor of the standard deviation of the initial weights.
+    learning_rate : float
+        Factor of the learning rate of the parameter.
+    multiplier : float
+        Factor of what the layer computes.
+
+    Examples
+    --------
+    See `mup`, which makes them.
+
+    >>> from fastinit.depth import mup
+    >>> wide = mup("output", fans=(1024, 10), base_fans=(256, 10), optimizer="sgd")
+    >>> wide.learning_rate, wide.multiplier
+    (4.0, 0.25)
+    """
 
     std: float
     learning_rate: float
@@ -522,7 +600,8 @@ def mup(role: Role, fans: Fans, base_fans: Fans, optimizer: Optimizer = "adam") 
 
     Returns
     -------
-    std, learning_rate, multiplier : float
+    MuP
+        The factors `std`, `learning_rate` and `multiplier`; positive.
 
     Raises
     ------
@@ -565,7 +644,23 @@ def mup(role: Role, fans: Fans, base_fans: Fans, optimizer: Optimizer = "adam") 
 
 
 class MimeticAttention(NamedTuple):
-    """The kernels of an attention layer, each (width, width): inputs, outputs."""
+    """The kernels of an attention layer, each (width, width): inputs, outputs.
+
+    Parameters
+    ----------
+    query, key, value : ndarray
+        Kernels of the three projections, their columns head by head.
+    projection : ndarray
+        Kernel of the projection back.
+
+    Examples
+    --------
+    See `mimetic_attention`, which makes them.
+
+    >>> from fastinit.depth import mimetic_attention
+    >>> mimetic_attention(16, 2, seed=0)._fields
+    ('query', 'key', 'value', 'projection')
+    """
 
     query: NDArray[Any]
     key: NDArray[Any]
@@ -595,16 +690,17 @@ def mimetic_attention(
         Of the layer; a multiple of `heads`.
     heads : int
         How many there are; a decomposition each, in time that grows as the cube of the width.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
-        See `fastinit.key`. Each head has a key of its own below it.
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
+        See `fastinit.key`; left out, the values are different every time. Each head has a key of
+        its own below it.
     dtype : dtype-like, default float32
         float32, float64, float16 or bfloat16. Computed in float64, by LAPACK: on another machine,
         the same values up to rounding.
 
     Returns
     -------
-    query, key, value, projection : ndarray
-        Of shape (width, width).
+    MimeticAttention
+        The kernels `query`, `key`, `value` and `projection`, each of the shape (width, width).
 
     Raises
     ------

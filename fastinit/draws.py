@@ -35,7 +35,7 @@ def bits(
     ----------
     shape : int or sequence of int
         The shape of the whole tensor.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default uint32
         uint32 or uint64.
@@ -47,6 +47,7 @@ def bits(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def permutation(
     ----------
     shape : int or sequence of int
         The number n, or a shape whose last axis is n, at most 2**62.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     out : ndarray of int64, optional
         Filled in place and returned; of the shape of the result.
@@ -94,6 +95,7 @@ def permutation(
     Returns
     -------
     ndarray of int64
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -149,7 +151,7 @@ def perturb(
         Finite.
     initializer : str or Initializer, default "normal(std=1.0)"
         As for `fastinit.get`; one whose elements are independent draws.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     shape : int or sequence of int, optional
         The shape of the whole tensor, by default that of `out`.

@@ -17,27 +17,79 @@ __all__ = [
 
 
 class FastinitError(Exception):
-    """Base class of every error that fastinit raises on purpose."""
+    """Base class of every error that fastinit raises on purpose.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> from fastinit.errors import FastinitError
+    >>> try:
+    ...     fastinit.he_normal((3, -4))
+    ... except FastinitError as error:
+    ...     print(error)
+    a shape has no negative size, got (3, -4)
+    """
 
 
 class ArgumentError(FastinitError, ValueError):
-    """An argument has the right type and a value that cannot be used."""
+    """An argument has the right type and a value that cannot be used.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.key(-1)
+    Traceback (most recent call last):
+    fastinit.errors.ArgumentError: seed must not be negative, got -1
+    """
 
 
 class ArgumentTypeError(FastinitError, TypeError):
-    """An argument has a type that cannot be used."""
+    """An argument has a type that cannot be used.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.key(0, 1)
+    Traceback (most recent call last):
+    fastinit.errors.ArgumentTypeError: a name is a string, got 1
+    """
 
 
 class ArgumentIndexError(FastinitError, IndexError):
-    """An index that does not fit the shape."""
+    """An index that does not fit the shape.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> fastinit.zeros((2, 3), index=5)
+    Traceback (most recent call last):
+    fastinit.errors.ArgumentIndexError: index 5 is out of bounds for axis 0 of shape (2, 3)
+    """
 
 
 class BackendError(FastinitError, ImportError):
-    """The backend that ``FASTINIT_BACKEND`` asks for is not there."""
+    """The backend that ``FASTINIT_BACKEND`` asks for is not there.
+
+    Examples
+    --------
+    >>> from fastinit.errors import BackendError
+    >>> issubclass(BackendError, ImportError)
+    True
+    """
 
 
 class UnknownNameError(ArgumentError):
-    """A name that nothing is registered under."""
+    """A name that nothing is registered under.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> try:
+    ...     fastinit.get("he_norml")
+    ... except fastinit.errors.UnknownNameError as error:
+    ...     print(str(error).split(";")[0])
+    unknown initializer 'he_norml'
+    """
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:

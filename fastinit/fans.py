@@ -68,7 +68,10 @@ def compute_fans(
 
     Returns
     -------
-    fan_in, fan_out : int
+    fan_in : int
+        How many inputs an output has.
+    fan_out : int
+        How many outputs an input has.
 
     Raises
     ------
@@ -143,7 +146,10 @@ def dense_fans(
 
     Returns
     -------
-    fan_in, fan_out : int
+    fan_in : int
+        How many terms an output sums.
+    fan_out : int
+        How many outputs of its part an input feeds.
 
     Raises
     ------
@@ -227,6 +233,8 @@ def convolution_fans(
         jax     (\*k, in/g, out)  (\*k, in, out)
         torch   (out, in/g, \*k)  (in, out/g, \*k)
         ======  ================  ================  ======================
+
+        JAX and PyTorch write a depthwise kernel as one of as many groups as inputs.
     layout : {"keras", "jax", "torch"}, default "keras"
         "jax" is Flax, too; its ConvTranspose with ``transpose_kernel=True`` has Keras' layout.
     groups : int, default 1
@@ -241,7 +249,10 @@ def convolution_fans(
 
     Returns
     -------
-    fan_in, fan_out : int, or float where strides make it a fraction
+    fan_in : int or float
+        How many terms an output sums; a float where strides make it a fraction.
+    fan_out : int or float
+        How many outputs an input feeds; likewise.
 
     Raises
     ------
@@ -309,7 +320,10 @@ def embedding_fans(shape: Shape) -> tuple[int, int]:
 
     Returns
     -------
-    fan_in, fan_out : int
+    fan_in : int
+        1.
+    fan_out : int
+        The number of features.
 
     Raises
     ------
@@ -351,7 +365,32 @@ def _ratio(number: int, divisor: int) -> float:
 
 
 def as_shape(shape: Shape) -> tuple[int, ...]:
-    """Return a shape as a tuple of Python integers, or say what is wrong with it."""
+    """Return a shape as a tuple of Python integers, or say what is wrong with it.
+
+    Parameters
+    ----------
+    shape : int or sequence of int
+        The sizes of the axes; NumPy's integers will do.
+
+    Returns
+    -------
+    tuple of int
+        The sizes; one for a single integer.
+
+    Raises
+    ------
+    ArgumentError
+        If a size is negative.
+    ArgumentTypeError
+        If a size is not an integer.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> from fastinit.fans import as_shape
+    >>> as_shape(numpy.array([3, 4])), as_shape(5)
+    ((3, 4), (5,))
+    """
     sizes = _integers(shape, "a shape")
     if sizes and min(sizes) < 0:
         raise ArgumentError(f"a shape has no negative size, got {shape!r}")
@@ -359,7 +398,29 @@ def as_shape(shape: Shape) -> tuple[int, ...]:
 
 
 def as_axes(axes: Axes) -> tuple[int, ...]:
-    """Return one axis or several as a tuple of Python integers."""
+    """Return one axis or several as a tuple of Python integers.
+
+    Parameters
+    ----------
+    axes : int or sequence of int
+        Counted from the front, or from the back where negative.
+
+    Returns
+    -------
+    tuple of int
+        The same numbers.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If one is not an integer.
+
+    Examples
+    --------
+    >>> from fastinit.fans import as_axes
+    >>> as_axes(-1), as_axes([0, 1])
+    ((-1,), (0, 1))
+    """
     return _integers(axes, "an axis")
 
 
@@ -384,7 +445,31 @@ def _integers(value: Any, what: str) -> tuple[int, ...]:
 
 
 def position_of(axis: int, sizes: tuple[int, ...]) -> int:
-    """Return where an axis stands in a shape, counted from 0, or say that it does not."""
+    """Return where an axis stands in a shape, counted from 0, or say that it does not.
+
+    Parameters
+    ----------
+    axis : int
+        Counted from the front, or from the back where negative.
+    sizes : tuple of int
+        The shape.
+
+    Returns
+    -------
+    int
+        0 to ``len(sizes) - 1``.
+
+    Raises
+    ------
+    ArgumentError
+        If the shape has no such axis.
+
+    Examples
+    --------
+    >>> from fastinit.fans import position_of
+    >>> position_of(-1, (3, 3, 64, 32))
+    3
+    """
     if not -len(sizes) <= axis < len(sizes):
         raise ArgumentError(f"axis {axis} does not exist in shape {sizes}")
     return axis % len(sizes)

@@ -84,7 +84,18 @@ class Initializer(ABC):
 
     @abstractmethod
     def distribution(self, shape: tuple[int, ...]) -> Distribution:
-        """Return the distribution of the elements of a tensor of `shape`."""
+        """Return the distribution of the elements of a tensor of `shape`.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            That of the whole tensor.
+
+        Returns
+        -------
+        fastinit.sampling.Distribution
+            The law that every element follows, independently of the others.
+        """
 
     def __call__(
         self,
@@ -101,7 +112,7 @@ class Initializer(ABC):
         ----------
         shape : int or sequence of int
             The shape of the whole tensor.
-        seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+        seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
             See `fastinit.key`.
         dtype : dtype-like, default float32
             float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -118,6 +129,7 @@ class Initializer(ABC):
         Returns
         -------
         ndarray
+            Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
         Raises
         ------
@@ -183,7 +195,21 @@ def target_of(shape: tuple[int, ...], dtype: DType, out: NDArray[Any] | None) ->
 
 @dataclass(frozen=True, repr=False)
 class Elementwise(Initializer):
-    """The same distribution whatever the shape: zeros, ones, constant, uniform, normal, ..."""
+    """The same distribution whatever the shape: zeros, ones, constant, uniform, normal, ...
+
+    Parameters
+    ----------
+    law : fastinit.sampling.Distribution
+        What each element follows.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> from fastinit.initializers import Elementwise
+    >>> from fastinit.sampling import Normal
+    >>> Elementwise(Normal(0.0, 0.02)) == fastinit.get("normal", std=0.02)
+    True
+    """
 
     law: Distribution
 
@@ -224,7 +250,37 @@ NAMED_SCALINGS: dict[str, tuple[float, Mode, Law]] = {
 
 @dataclass(frozen=True, repr=False)
 class VarianceScaling(Initializer):
-    """Variance `scale` / n, where n is a mean of fan_in and fan_out; see `variance_scaling`."""
+    """Variance `scale` / n, where n is a mean of fan_in and fan_out; see `variance_scaling`.
+
+    Parameters
+    ----------
+    scale : float, default 1.0
+        Finite, not negative.
+    mode : {"fan_in", "fan_out", "fan_avg", "fan_geo_avg"}, default "fan_in"
+        What n is: a fan, or the arithmetic or the geometric mean of both.
+    law : {"truncated_normal", "normal", "uniform"}, default "truncated_normal"
+        The distribution, which has this variance after the truncation.
+    in_axis, out_axis, batch_axis : int or sequence of int, default -2, -1, ()
+        Which axes are inputs, outputs and independent copies; see `fastinit.compute_fans`.
+    fans : (float, float), optional
+        fan_in and fan_out, in the place of those of the shape; see `fastinit.fans`.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such mode or law.
+    ArgumentError, ArgumentTypeError
+        If another argument does not fit.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> from fastinit.initializers import VarianceScaling
+    >>> VarianceScaling(2.0, "fan_in", "normal")
+    he_normal()
+    >>> VarianceScaling(2.0, "fan_in", "normal").distribution((50, 10))
+    Normal(mean=0.0, std=0.2)
+    """
 
     scale: float = 1.0
     mode: Mode = "fan_in"
@@ -331,7 +387,7 @@ def zeros(
     ----------
     shape : int or sequence of int
         The shape of the whole tensor.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -345,6 +401,7 @@ def zeros(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -374,7 +431,7 @@ def ones(
     ----------
     shape : int or sequence of int
         The shape of the whole tensor.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -388,6 +445,7 @@ def ones(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -420,7 +478,7 @@ def constant(
         The shape of the whole tensor.
     value : float, default 0.0
         Any number but nan.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -434,6 +492,7 @@ def constant(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -471,7 +530,7 @@ def uniform(
         The shape of the whole tensor.
     low, high : float, default -0.05 and 0.05
         Finite, low not above high.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -485,6 +544,7 @@ def uniform(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -521,7 +581,7 @@ def normal(
         The shape of the whole tensor.
     mean, std : float, default 0.0 and 0.05
         Finite, std not negative.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -535,6 +595,7 @@ def normal(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -571,7 +632,7 @@ def rademacher(
         The shape of the whole tensor.
     scale : float, default 1.0
         Finite, not negative.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16 or bfloat16 (by name, or ml_dtypes.bfloat16).
@@ -584,6 +645,7 @@ def rademacher(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -639,7 +701,7 @@ def truncated_normal(
         In units of std, lower less than upper; infinite for no bound on that side.
     absolute : bool, default False
         The bounds are `lower` and `upper` themselves. If std is 0, they must not exclude the mean.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -653,6 +715,7 @@ def truncated_normal(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -693,6 +756,7 @@ def variance_scaling(
     where `n` is fan_in, fan_out, their mean (fan_avg) or their geometric mean (fan_geo_avg). The
     uniform distribution has the bounds :math:`\pm\sqrt{3\,\text{scale}/n}`; the truncated normal is
     cut off at two standard deviations and widened by 1/0.8796, so that its variance is right.
+    `glorot_uniform`, `he_normal` and `lecun_normal` are special cases, by their papers.
 
     Parameters
     ----------
@@ -704,7 +768,7 @@ def variance_scaling(
         What `n` is.
     distribution : {"uniform", "normal", "truncated_normal"}, default "truncated_normal"
         "normal" is not truncated (in Keras' VarianceScaling and in JAX' named initializers it is).
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -723,6 +787,7 @@ def variance_scaling(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -760,7 +825,7 @@ def glorot_uniform(
     ----------
     shape : int or sequence of int
         The shape of the whole tensor, of at least two axes unless `fans` are given.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -779,6 +844,7 @@ def glorot_uniform(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -822,7 +888,7 @@ def glorot_normal(
     ----------
     shape : int or sequence of int
         The shape of the whole tensor, of at least two axes unless `fans` are given.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -841,6 +907,7 @@ def glorot_normal(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -882,7 +949,7 @@ def he_uniform(
     ----------
     shape : int or sequence of int
         The shape of the whole tensor, of at least two axes unless `fans` are given.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -901,6 +968,7 @@ def he_uniform(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -943,7 +1011,7 @@ def he_normal(
     ----------
     shape : int or sequence of int
         The shape of the whole tensor, of at least two axes unless `fans` are given.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -962,6 +1030,7 @@ def he_normal(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -1002,7 +1071,7 @@ def lecun_uniform(
     ----------
     shape : int or sequence of int
         The shape of the whole tensor, of at least two axes unless `fans` are given.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -1021,6 +1090,7 @@ def lecun_uniform(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -1063,7 +1133,7 @@ def lecun_normal(
     ----------
     shape : int or sequence of int
         The shape of the whole tensor, of at least two axes unless `fans` are given.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -1082,6 +1152,7 @@ def lecun_normal(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------

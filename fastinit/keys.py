@@ -29,6 +29,13 @@ class Key:
     value : int
         0 to 2**64 - 1.
 
+    Raises
+    ------
+    ArgumentError
+        If `value` is out of its range.
+    ArgumentTypeError
+        If `value` is not an integer.
+
     Examples
     --------
     >>> import fastinit
@@ -70,7 +77,7 @@ def key(seed: Seed = None, *names: str) -> Key:
 
     Parameters
     ----------
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None, default None
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None, optional
         A non-negative integer of any size. A `Key`: without names it is returned as it is, with
         names a key below it is made. A ``Generator`` is drawn from, so that it advances, as with
         NumPy's own methods. A ``SeedSequence`` is read and does not change. None stands for fresh
@@ -81,6 +88,7 @@ def key(seed: Seed = None, *names: str) -> Key:
     Returns
     -------
     Key
+        The 64 bits.
 
     Raises
     ------
@@ -101,7 +109,31 @@ def key(seed: Seed = None, *names: str) -> Key:
 
 
 def key_bits(seed: Seed = None, *names: str) -> int:
-    """Return the value of ``key(seed, *names)``."""
+    """Return the value of ``key(seed, *names)``.
+
+    Parameters
+    ----------
+    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None, optional
+        As of `key`.
+    *names : str
+        As of `key`.
+
+    Returns
+    -------
+    int
+        0 to 2**64 - 1.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        As `key`.
+
+    Examples
+    --------
+    >>> from fastinit.keys import key, key_bits
+    >>> key_bits(0, "layer1.kernel") == int(key(0, "layer1.kernel"))
+    True
+    """
     if not names:
         if seed is None:
             return int.from_bytes(os.urandom(8), "little")

@@ -62,7 +62,10 @@ def edge_of_chaos(activation: Activation, q: float = 1.0) -> tuple[float, float]
 
     Returns
     -------
-    sigma_w, sigma_b : float
+    sigma_w : float
+        That of weights, in units of 1 / sqrt(fan_in).
+    sigma_b : float
+        That of biases.
 
     Raises
     ------
@@ -114,6 +117,7 @@ def variance_map(activation: Activation, sigma_w: float, sigma_b: float, q: floa
     Returns
     -------
     float
+        Not negative.
 
     Raises
     ------
@@ -219,6 +223,7 @@ def chi(activation: Activation, sigma_w: float, q: float) -> float:
     Returns
     -------
     float
+        Not negative: below 1 in the ordered phase, above 1 in the chaotic one.
 
     Raises
     ------

@@ -58,6 +58,16 @@ class Mixed:
     def for_name(self, name: str) -> Initializer:
         """Return the initializer of the parameter called `name`.
 
+        Parameters
+        ----------
+        name : str
+            A parameter's qualified name, such as ``"blocks.3.attention.bias"``.
+
+        Returns
+        -------
+        Initializer
+            That of the first pattern that fits.
+
         Raises
         ------
         ArgumentError
@@ -73,7 +83,23 @@ class Mixed:
         return found
 
     def for_names(self, names: Iterable[str]) -> list[Initializer]:
-        """Return the initializers of many parameters."""
+        """Return the initializers of many parameters.
+
+        Parameters
+        ----------
+        names : iterable of str
+            Their qualified names.
+
+        Returns
+        -------
+        list of Initializer
+            One for each name; each pattern is read once for all of them.
+
+        Raises
+        ------
+        ArgumentError
+            If no pattern fits one of them.
+        """
         rules = [(re.compile(translate(pattern)).match, rule) for pattern, rule in self.rules]
         found = []
         for name in names:
@@ -122,7 +148,28 @@ def match(recipe: Recipe, name: str) -> Initializer | None:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Say whether a parameter's name fits a pattern; see `Mixed` for how one is written."""
+    """Say whether a parameter's name fits a pattern; see `Mixed` for how one is written.
+
+    Parameters
+    ----------
+    pattern : str
+        With ``*``, ``?`` and ``[...]``, which match dots, too.
+    name : str
+        A parameter's qualified name.
+
+    Returns
+    -------
+    bool
+        Whether all of the name fits.
+
+    Examples
+    --------
+    >>> from fastinit.recipes import matches
+    >>> matches("blocks.*.bias", "blocks.3.attention.bias")
+    True
+    >>> matches("bias", "head.bias")
+    False
+    """
     return fnmatchcase(name, pattern)
 
 

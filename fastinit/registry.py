@@ -90,6 +90,7 @@ def names() -> list[str]:
     Returns
     -------
     list of str
+        The library's own, and those that were registered.
 
     Examples
     --------
@@ -168,7 +169,8 @@ def register(name: str, initializer: Any = None) -> Any:
 
     Returns
     -------
-    The initializer as it was given.
+    Initializer, class or callable
+        The initializer as it was given; without one, the decorator.
 
     Raises
     ------

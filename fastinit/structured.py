@@ -686,7 +686,7 @@ def identity(
         The shape of the whole matrix, of two axes.
     gain : float, default 1.0
         Finite.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         Not used: there is nothing random.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -701,6 +701,7 @@ def identity(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -747,7 +748,7 @@ def dirac(
         Groups of the convolution; they divide the outputs.
     in_axis, out_axis : int, default -2 and -1
         Which axes are inputs and outputs; PyTorch's layout is in_axis=1, out_axis=0.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         Not used: there is nothing random.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -762,6 +763,7 @@ def dirac(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -814,7 +816,7 @@ def hadamard(
         Finite; all is multiplied by it.
     in_axis, out_axis : int, default -2 and -1
         Which axes are inputs and outputs; PyTorch's layout is in_axis=1, out_axis=0.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         Not used: there is nothing random.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -829,6 +831,7 @@ def hadamard(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -877,8 +880,8 @@ def orthogonal(
         Finite; see `fastinit.gain`.
     column_axis : int, default -1
         The axis that holds the columns; 0 for PyTorch's layout.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
-        See `fastinit.key`.
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
+        See `fastinit.key`; left out, the values are different every time.
     dtype : dtype-like, default float32
         float32, float64, float16 or bfloat16 (by name, or ml_dtypes.bfloat16).
     out : ndarray, optional
@@ -892,6 +895,7 @@ def orthogonal(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -940,8 +944,8 @@ def delta_orthogonal(
         Finite; the factor by which norms change.
     in_axis, out_axis : int, default -2 and -1
         Which axes are inputs and outputs; PyTorch's layout is in_axis=1, out_axis=0.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
-        See `fastinit.key`.
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
+        See `fastinit.key`; left out, the values are different every time.
     dtype : dtype-like, default float32
         float32, float64, float16 or bfloat16 (by name, or ml_dtypes.bfloat16).
     out : ndarray, optional
@@ -955,6 +959,7 @@ def delta_orthogonal(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -1004,8 +1009,8 @@ def convolution_orthogonal(
         Finite; the factor by which norms change.
     in_axis, out_axis : int, default -2 and -1
         Which axes are inputs and outputs; PyTorch's layout is in_axis=1, out_axis=0.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
-        See `fastinit.key`.
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
+        See `fastinit.key`; left out, the values are different every time.
     dtype : dtype-like, default float32
         float32, float64, float16 or bfloat16 (by name, or ml_dtypes.bfloat16).
     out : ndarray, optional
@@ -1017,6 +1022,7 @@ def convolution_orthogonal(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -1068,8 +1074,8 @@ def sparse(
         The standard deviation of the others; finite and not negative.
     axis : int, default 0
         The axis along which the zeros are counted; with 1, each row has its number of them.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
-        See `fastinit.key`.
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
+        See `fastinit.key`; left out, the values are different every time.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
         complex128; see `Initializer`.
@@ -1083,6 +1089,7 @@ def sparse(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -1133,7 +1140,7 @@ def bilinear(
         The shape of the whole kernel: one to three window axes, and two of channels.
     in_axis, out_axis : int, default -2 and -1
         Which axes are inputs and outputs; PyTorch's layout is in_axis=1, out_axis=0.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         Not used: there is nothing random.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -1148,6 +1155,7 @@ def bilinear(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
@@ -1203,7 +1211,7 @@ def stft(
         What the window is divided by.
     periodic : bool, default False
         Whether the window continues periodically, rather than being symmetric.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         Not used: there is nothing random.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -1218,11 +1226,17 @@ def stft(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------
     ArgumentError, ArgumentIndexError, ArgumentTypeError
         If an argument does not fit; nothing has been computed then.
+
+    References
+    ----------
+    Allen, Rabiner: A unified approach to short-time Fourier analysis and synthesis. Proceedings of
+    the IEEE 65 (1977).
 
     Examples
     --------
@@ -1261,7 +1275,7 @@ def lstm_forget_bias(
     gates : str, default "ifco"
         A letter a gate, in the order in which they are stacked, f for the forget gate; the default
         fits Keras, PyTorch and MXNet. Haiku's is "igfo", ONNX' "iofc".
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         Not used: there is nothing random.
     dtype : dtype-like, default float32
         float32, float64, float16, bfloat16 (by name, or ml_dtypes.bfloat16), complex64 or
@@ -1276,6 +1290,7 @@ def lstm_forget_bias(
     Returns
     -------
     ndarray
+        Of the shape `shape`, or of the part `index`; `out`, where it is given.
 
     Raises
     ------

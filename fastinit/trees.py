@@ -54,7 +54,7 @@ def initialize(
         What `fastinit.get` accepts, for every tensor; or patterns of names and their initializers,
         of which the first that fits decides, see `fastinit.Mixed`. Nothing is taken for granted:
         biases have a pattern, or the one of the other tensors.
-    seed : int, Key, numpy.random.Generator, numpy.random.SeedSequence or None
+    seed : int, Key, numpy.random.Generator or numpy.random.SeedSequence, optional
         See `fastinit.key`. It is read once: a ``Generator`` advances as for one tensor.
     dtype : dtype-like, optional
         Of every tensor. By default each has that of its array in `out`, else that of its leaf, and

@@ -39,6 +39,8 @@ Arrays: TypeAlias = "dict[str, NDArray[Any]]"
 def gelu_tanh(x: Any) -> Any:
     """Return ``keras.activations.gelu(x, approximate=True)``, for which Keras has no name.
 
+    The formula is that of `fastinit.kernels.gelu_tanh`.
+
     Parameters
     ----------
     x : tensor

@@ -56,7 +56,23 @@ class Drawn:
     seed: Any
 
     def rule(self, shape: tuple[int, ...]) -> Catalogued:
-        """Return the initializer of the catalogue that draws a tensor of `shape`."""
+        """Return the initializer of the catalogue that draws a tensor of `shape`.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            That of the whole tensor.
+
+        Returns
+        -------
+        fastinit.Initializer
+            What `fastinit.get` would make.
+
+        Raises
+        ------
+        ArgumentError
+            If there is none, because a parameter or the shape does not fit.
+        """
         raise NotImplementedError
 
     def __call__(self, shape: Any, dtype: Any = None, layout: Any = None) -> Any:
@@ -65,6 +81,7 @@ class Drawn:
         Parameters
         ----------
         shape : sequence of int
+            That of the tensor.
         dtype : str or dtype, optional
             float32, float64, float16, bfloat16, complex64 or complex128; ``keras.config.floatx()``
             if left out.
@@ -74,6 +91,7 @@ class Drawn:
         Returns
         -------
         tensor of the backend
+            Of this shape and dtype.
         """
         sizes = as_shape(shape)
         return draw(self.rule(sizes), sizes, dtype, self.seed, layout)
@@ -86,6 +104,7 @@ class Constant(theirs.Constant):
     Parameters
     ----------
     value : number or array, default 0.0
+        What broadcasts to the shape.
 
     Examples
     --------
@@ -126,6 +145,7 @@ class Identity(theirs.Identity):
     Parameters
     ----------
     gain : float, default 1.0
+        What the matrix is multiplied by; finite.
 
     Examples
     --------
@@ -139,12 +159,18 @@ class Identity(theirs.Identity):
 class STFT(theirs.STFT):
     """The kernel of a short-time Fourier transform; Keras' own class, under fastinit's name.
 
+    See `fastinit.stft` for the formula.
+
     Parameters
     ----------
     side : {"real", "imag"}, default "real"
+        Which part of the transform.
     window : str, array or None, default "hann"
+        The name of one of SciPy's windows, its values, or None for none.
     scaling : {"density", "spectrum"} or None, default "density"
+        How the window is scaled: by its L2 norm, by its sum, or not.
     periodic : bool, default False
+        Whether the window is periodic; it is symmetric otherwise.
 
     Examples
     --------
@@ -162,12 +188,13 @@ class RandomNormal(Drawn, theirs.RandomNormal):
     Parameters
     ----------
     mean : float, default 0.0
+        Finite.
     stddev : float, default 0.05
         Not negative.
-    seed : int, keras.random.SeedGenerator or None, default None
+    seed : int or keras.random.SeedGenerator, optional
         An integer gives the same values at each call, those of the core's functions with that
-        seed. None is an integer drawn at construction, which ``keras.utils.set_random_seed``
-        decides. A SeedGenerator gives others at each call.
+        seed. Left out, it is an integer drawn at construction, which
+        ``keras.utils.set_random_seed`` decides. A SeedGenerator gives others at each call.
 
     Raises
     ------
@@ -197,9 +224,10 @@ class TruncatedNormal(Drawn, theirs.TruncatedNormal):
     Parameters
     ----------
     mean : float, default 0.0
+        Finite.
     stddev : float, default 0.05
         Not negative.
-    seed : int, keras.random.SeedGenerator or None, default None
+    seed : int or keras.random.SeedGenerator, optional
         See `RandomNormal`.
 
     Raises
@@ -227,9 +255,10 @@ class RandomUniform(Drawn, theirs.RandomUniform):
     Parameters
     ----------
     minval : float, default -0.05
+        Finite.
     maxval : float, default 0.05
         Not less than `minval`.
-    seed : int, keras.random.SeedGenerator or None, default None
+    seed : int or keras.random.SeedGenerator, optional
         See `RandomNormal`.
 
     Raises
@@ -256,17 +285,19 @@ class VarianceScaling(Drawn, theirs.VarianceScaling):
 
     The fans are Keras': the two last axes are the inputs and the outputs, all others the window; a
     shape of one axis has both fans equal to its size; with `input_axes` and `output_axes`, the
-    fans are the products of those axes. For other fans see `FastInit`.
+    fans are the products of those axes. For other fans see `FastInit`. Special cases, by their
+    papers, are `GlorotUniform`, `HeNormal`, `LecunNormal` and their like.
 
     Parameters
     ----------
     scale : float, default 1.0
         Positive.
     mode : {"fan_in", "fan_out", "fan_avg"}, default "fan_in"
+        What n is.
     distribution : str, default "truncated_normal"
         "truncated_normal" (cut at two standard deviations, and widened so that the variance is
         what it should be), "untruncated_normal" or "uniform"; "normal" means "truncated_normal".
-    seed : int, keras.random.SeedGenerator or None, default None
+    seed : int or keras.random.SeedGenerator, optional
         See `RandomNormal`.
     input_axes, output_axes : list of int, optional
         Both or none.
@@ -300,14 +331,19 @@ class VarianceScaling(Drawn, theirs.VarianceScaling):
 
 @serializable
 class GlorotUniform(VarianceScaling, theirs.GlorotUniform):
-    """Uniform with variance 2 / (fan_in + fan_out); Glorot & Bengio, 2010.
+    """Uniform with variance 2 / (fan_in + fan_out).
 
     Parameters
     ----------
-    seed : int, keras.random.SeedGenerator or None, default None
+    seed : int or keras.random.SeedGenerator, optional
         See `RandomNormal`.
     input_axes, output_axes : list of int, optional
         See `VarianceScaling`.
+
+    References
+    ----------
+    Glorot, Bengio: Understanding the difficulty of training deep feedforward neural networks.
+    AISTATS (2010).
 
     Examples
     --------
@@ -319,14 +355,19 @@ class GlorotUniform(VarianceScaling, theirs.GlorotUniform):
 
 @serializable
 class GlorotNormal(VarianceScaling, theirs.GlorotNormal):
-    """Truncated normal with variance 2 / (fan_in + fan_out); Glorot & Bengio, 2010.
+    """Truncated normal with variance 2 / (fan_in + fan_out).
 
     Parameters
     ----------
-    seed : int, keras.random.SeedGenerator or None, default None
+    seed : int or keras.random.SeedGenerator, optional
         See `RandomNormal`.
     input_axes, output_axes : list of int, optional
         See `VarianceScaling`.
+
+    References
+    ----------
+    Glorot, Bengio: Understanding the difficulty of training deep feedforward neural networks.
+    AISTATS (2010).
 
     Examples
     --------
@@ -338,14 +379,21 @@ class GlorotNormal(VarianceScaling, theirs.GlorotNormal):
 
 @serializable
 class LecunNormal(VarianceScaling, theirs.LecunNormal):
-    """Truncated normal with variance 1 / fan_in; LeCun et al., 1998, Klambauer et al., 2017.
+    """Truncated normal with variance 1 / fan_in.
 
     Parameters
     ----------
-    seed : int, keras.random.SeedGenerator or None, default None
+    seed : int or keras.random.SeedGenerator, optional
         See `RandomNormal`.
     input_axes, output_axes : list of int, optional
         See `VarianceScaling`.
+
+    References
+    ----------
+    LeCun, Bottou, Orr, Müller: Efficient BackProp. Neural Networks: Tricks of the Trade (1998).
+
+    Klambauer, Unterthiner, Mayr, Hochreiter: Self-normalizing neural networks. arXiv:1706.02515
+    (2017).
 
     Examples
     --------
@@ -357,14 +405,18 @@ class LecunNormal(VarianceScaling, theirs.LecunNormal):
 
 @serializable
 class LecunUniform(VarianceScaling, theirs.LecunUniform):
-    """Uniform with variance 1 / fan_in; LeCun et al., 1998.
+    """Uniform with variance 1 / fan_in.
 
     Parameters
     ----------
-    seed : int, keras.random.SeedGenerator or None, default None
+    seed : int or keras.random.SeedGenerator, optional
         See `RandomNormal`.
     input_axes, output_axes : list of int, optional
         See `VarianceScaling`.
+
+    References
+    ----------
+    LeCun, Bottou, Orr, Müller: Efficient BackProp. Neural Networks: Tricks of the Trade (1998).
 
     Examples
     --------
@@ -376,14 +428,19 @@ class LecunUniform(VarianceScaling, theirs.LecunUniform):
 
 @serializable
 class HeNormal(VarianceScaling, theirs.HeNormal):
-    """Truncated normal with variance 2 / fan_in; He et al., 2015.
+    """Truncated normal with variance 2 / fan_in.
 
     Parameters
     ----------
-    seed : int, keras.random.SeedGenerator or None, default None
+    seed : int or keras.random.SeedGenerator, optional
         See `RandomNormal`.
     input_axes, output_axes : list of int, optional
         See `VarianceScaling`.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun: Delving deep into rectifiers: surpassing human-level performance on
+    ImageNet classification. ICCV (2015).
 
     Examples
     --------
@@ -396,14 +453,19 @@ class HeNormal(VarianceScaling, theirs.HeNormal):
 
 @serializable
 class HeUniform(VarianceScaling, theirs.HeUniform):
-    """Uniform with variance 2 / fan_in; He et al., 2015.
+    """Uniform with variance 2 / fan_in.
 
     Parameters
     ----------
-    seed : int, keras.random.SeedGenerator or None, default None
+    seed : int or keras.random.SeedGenerator, optional
         See `RandomNormal`.
     input_axes, output_axes : list of int, optional
         See `VarianceScaling`.
+
+    References
+    ----------
+    He, Zhang, Ren, Sun: Delving deep into rectifiers: surpassing human-level performance on
+    ImageNet classification. ICCV (2015).
 
     Examples
     --------
@@ -415,7 +477,7 @@ class HeUniform(VarianceScaling, theirs.HeUniform):
 
 @serializable
 class Orthogonal(Drawn, theirs.Orthogonal):
-    """A random orthogonal matrix times `gain`, uniform over all of them; Saxe et al., 2014.
+    """A random orthogonal matrix times `gain`, uniform over all of them.
 
     More than two axes are flattened to (all but the last, last). The columns are orthogonal, or
     the rows if there are fewer of them. In 16 bits too, where Keras' own needs a decomposition
@@ -424,13 +486,19 @@ class Orthogonal(Drawn, theirs.Orthogonal):
     Parameters
     ----------
     gain : float, default 1.0
-    seed : int, keras.random.SeedGenerator or None, default None
+        What the matrix is multiplied by; finite.
+    seed : int or keras.random.SeedGenerator, optional
         See `RandomNormal`.
 
     Raises
     ------
     ArgumentError
         When called, if the shape has fewer than two axes.
+
+    References
+    ----------
+    Saxe, McClelland, Ganguli: Exact solutions to the nonlinear dynamics of learning in deep linear
+    neural networks. arXiv:1312.6120 (2013).
 
     Examples
     --------
@@ -460,7 +528,7 @@ class FastInit(Drawn, RandomInitializer):
         What `fastinit.get` takes: a name such as "delta_orthogonal", or a call of one such as
         "sparse(sparsity=0.9)"; of an initializer, its written form is kept. It must be known
         where a model is loaded: `fastinit.register` your own.
-    seed : int, keras.random.SeedGenerator or None, default None
+    seed : int or keras.random.SeedGenerator, optional
         See `RandomNormal`.
 
     Raises
@@ -487,7 +555,13 @@ class FastInit(Drawn, RandomInitializer):
         return self._rule
 
     def get_config(self) -> dict[str, Any]:
-        """Return what the constructor takes."""
+        """Return what the constructor takes.
+
+        Returns
+        -------
+        dict
+            "spec" and "seed".
+        """
         return {"spec": self.spec, **super().get_config()}
 
 
@@ -564,6 +638,7 @@ def get(identifier: Any) -> Any:
     Returns
     -------
     callable or None
+        None for None.
 
     Raises
     ------
@@ -598,6 +673,7 @@ def patch() -> Any:
     Returns
     -------
     context manager
+        For a ``with`` statement.
 
     Examples
     --------

@@ -564,7 +564,7 @@ grad_in : ndarray, shape (batch, units)
 """
 MEANING = {"output": "What the forward pass wrote", "z": "The pre-activations"}
 ALPHA = """alpha : float
-    The same in both passes.
+    Slope or limit, as above; not negative, the same in both passes.
 """
 RAISES = """
 Raises
@@ -583,8 +583,9 @@ def _kernel(function: Kernel) -> Kernel:
     shared = BACKWARD.format(saved=saved, meaning=MEANING[saved])
     shared = shared if "grad_in" in arguments else FORWARD
     shared += ALPHA if "alpha" in arguments else ""
-    before, title, examples = inspect.cleandoc(function.__doc__ or "").partition("Examples\n")
-    function.__doc__ = before + shared + RAISES + title + examples
+    own = inspect.cleandoc(function.__doc__ or "")
+    before, title, after = own.partition("References\n" if "References\n" in own else "Examples\n")
+    function.__doc__ = f"{before}{shared}{RAISES}{title}{after}\n"
     return njit(function)
 
 
@@ -625,6 +626,10 @@ def linear_backward(output: FloatArray, grad_out: FloatArray, grad_in: FloatArra
 def relu(z: FloatArray, out: FloatArray) -> None:
     """Write the activations ``max(z, 0)``.
 
+    References
+    ----------
+    Glorot, Bordes, Bengio: Deep sparse rectifier neural networks. AISTATS (2011).
+
     Examples
     --------
     >>> import numpy
@@ -661,6 +666,10 @@ def leaky_relu(z: FloatArray, out: FloatArray, alpha: float) -> None:
     `alpha` is the slope for negative `z`, not negative itself. PyTorch's default is 0.01; Keras'
     was 0.3 and is 0.2 since version 3.
 
+    References
+    ----------
+    Maas, Hannun, Ng: Rectifier nonlinearities improve neural network acoustic models. ICML (2013).
+
     Examples
     --------
     >>> import numpy
@@ -696,8 +705,12 @@ def leaky_relu_backward(
 def elu(z: FloatArray, out: FloatArray, alpha: float) -> None:
     """Write the activations ``z if z > 0 else alpha * (exp(z) - 1)``.
 
-    `alpha` is not negative; the paper's and the frameworks' is 1. Clevert, Unterthiner, Hochreiter:
-    arXiv:1511.07289 (2015).
+    `alpha` is not negative; the paper's and the frameworks' is 1.
+
+    References
+    ----------
+    Clevert, Unterthiner, Hochreiter: Fast and accurate deep network learning by exponential linear
+    units. arXiv:1511.07289 (2015).
 
     Examples
     --------
@@ -734,8 +747,12 @@ def elu_backward(
 def selu(z: FloatArray, out: FloatArray) -> None:
     """Write the activations ``1.0507 * (z if z > 0 else 1.6733 * (exp(z) - 1))``.
 
-    With the constants in full, that keep mean 0 and variance 1. Klambauer, Unterthiner, Mayr,
-    Hochreiter: arXiv:1706.02515 (2017).
+    With the constants in full, that keep mean 0 and variance 1.
+
+    References
+    ----------
+    Klambauer, Unterthiner, Mayr, Hochreiter: Self-normalizing neural networks. arXiv:1706.02515
+    (2017).
 
     Examples
     --------
@@ -772,7 +789,11 @@ def selu_backward(output: FloatArray, grad_out: FloatArray, grad_in: FloatArray)
 def gelu(z: FloatArray, out: FloatArray) -> None:
     """Write the activations ``z * Phi(z)``, with the standard normal distribution function.
 
-    Exact, not the approximation by tanh. Hendrycks, Gimpel: arXiv:1606.08415 (2016).
+    Exact, not the approximation by tanh.
+
+    References
+    ----------
+    Hendrycks, Gimpel: Gaussian error linear units (GELUs). arXiv:1606.08415 (2016).
 
     Examples
     --------
@@ -806,7 +827,7 @@ def gelu_backward(z: FloatArray, grad_out: FloatArray, grad_in: FloatArray) -> N
 def gelu_tanh(z: FloatArray, out: FloatArray) -> None:
     """Write the activations ``z / 2 * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 * z**3)))``.
 
-    The usual approximation of `gelu`. Hendrycks, Gimpel: arXiv:1606.08415 (2016).
+    The usual approximation of `gelu`, from the same paper.
 
     Examples
     --------
@@ -840,7 +861,10 @@ def gelu_tanh_backward(z: FloatArray, grad_out: FloatArray, grad_in: FloatArray)
 def silu(z: FloatArray, out: FloatArray) -> None:
     """Write the activations ``z / (1 + exp(-z))``, also called swish.
 
-    Elfwing, Uchibe, Doya: arXiv:1702.03118 (2017).
+    References
+    ----------
+    Elfwing, Uchibe, Doya: Sigmoid-weighted linear units for neural network function approximation
+    in reinforcement learning. arXiv:1702.03118 (2017).
 
     Examples
     --------
@@ -878,6 +902,11 @@ def softplus(z: FloatArray, out: FloatArray) -> None:
 
     PyTorch's are linear above a threshold of 20, where the difference is below 3e-9.
 
+    References
+    ----------
+    Dugas, Bengio, Bélisle, Nadeau, Garcia: Incorporating second-order functional knowledge for
+    better option pricing. NIPS (2000).
+
     Examples
     --------
     >>> import numpy
@@ -911,7 +940,9 @@ def softplus_backward(output: FloatArray, grad_out: FloatArray, grad_in: FloatAr
 def mish(z: FloatArray, out: FloatArray) -> None:
     """Write the activations ``z * tanh(log(1 + exp(z)))``.
 
-    Misra: arXiv:1908.08681 (2019).
+    References
+    ----------
+    Misra: Mish: a self regularized non-monotonic activation function. arXiv:1908.08681 (2019).
 
     Examples
     --------
@@ -1013,6 +1044,11 @@ def softmax(z: FloatArray, out: FloatArray) -> None:
 
     The row's maximum is subtracted first, so nothing overflows.
 
+    References
+    ----------
+    Bridle: Probabilistic interpretation of feedforward classification network outputs, with
+    relationships to statistical pattern recognition. Neurocomputing, Springer (1990).
+
     Examples
     --------
     >>> import numpy
@@ -1047,7 +1083,7 @@ def softmax_backward(output: FloatArray, grad_out: FloatArray, grad_in: FloatArr
 
 @_kernel
 def log_softmax(z: FloatArray, out: FloatArray) -> None:
-    """Write the activations ``z - log(sum(exp(z)))``, row by row.
+    """Write the activations ``z - log(sum(exp(z)))``, row by row: the logarithm of `softmax`.
 
     The row's maximum is subtracted first, so nothing overflows.
 

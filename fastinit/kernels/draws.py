@@ -33,7 +33,8 @@ def _type_of_a_key(value: Key, context: Any) -> types.Type:
 def fill_uniform(out: FloatArray, key: int | Key, start: int = 0) -> None:
     """Fill `out` with draws from [0, 1): the elements start, start + 1, ... of the tensor of `key`.
 
-    In compiled code on the calling thread; called from Python, on all, as `fastinit.uniform`.
+    In compiled code on the calling thread; called from Python, on all, as `fastinit.uniform`. What
+    the values are made of is told at `bits`.
 
     Parameters
     ----------
@@ -43,6 +44,13 @@ def fill_uniform(out: FloatArray, key: int | Key, start: int = 0) -> None:
         64 bits.
     start : int, default 0
         Which element of the tensor comes first.
+
+    Raises
+    ------
+    ArgumentError
+        If `start` is negative, or `out` read-only.
+    ArgumentTypeError
+        If `out` is not an array of a dtype that can be drawn.
 
     Examples
     --------
@@ -72,6 +80,13 @@ def fill_normal(out: FloatArray, key: int | Key, start: int = 0) -> None:
         64 bits.
     start : int, default 0
         Which element of the tensor comes first.
+
+    Raises
+    ------
+    ArgumentError
+        If `start` is negative, or `out` read-only.
+    ArgumentTypeError
+        If `out` is not an array of a dtype that can be drawn.
 
     Examples
     --------

@@ -68,6 +68,11 @@ def l1_l2_penalty(parameter: FloatArray, gradient: FloatArray, l1: float, l2: fl
     ArgumentError
         If the shapes differ.
 
+    References
+    ----------
+    Zou and Hastie, "Regularization and Variable Selection via the Elastic Net", Journal of the
+    Royal Statistical Society B 67 (2005).
+
     Examples
     --------
     >>> import numpy
@@ -187,8 +192,8 @@ def clip_by_value(gradient: FloatArray, limit: float) -> None:
 def global_norm(gradient: FloatArray) -> float:
     """Return ``sqrt(sum(gradient**2))`` over all elements, 0 of none.
 
-    Squares of float32 do not overflow, since they are summed in float64; those of float64 do beyond
-    1e154, and the norm is infinite.
+    It is what `clip_by_global_norm` compares. Squares of float32 do not overflow, since they are
+    summed in float64; those of float64 do beyond 1e154, and the norm is infinite.
 
     Parameters
     ----------

@@ -333,7 +333,8 @@ def batch_norm_inference(
 ) -> None:
     """Normalize each column by the moving mean and variance, as after training.
 
-    ``out = gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta``.
+    ``out = gamma * (x - moving_mean) / sqrt(moving_variance + epsilon) + beta``, with the
+    statistics that `batch_norm_forward` gathered.
 
     Parameters
     ----------

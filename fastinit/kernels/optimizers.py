@@ -89,6 +89,11 @@ def sgd_step(
     ArgumentError
         If the shapes differ.
 
+    References
+    ----------
+    Robbins and Monro, "A Stochastic Approximation Method", Annals of Mathematical Statistics 22
+    (1951).
+
     Examples
     --------
     >>> import numpy

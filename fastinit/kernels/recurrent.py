@@ -422,7 +422,8 @@ def recurrent_backward_inputs(
 ) -> None:
     """Write the gradient of the loss in the inputs of a recurrent layer.
 
-    ``grad_x = grad_gates @ kernel.T``, where a GRU's block ``b_h`` is left out.
+    ``grad_x = grad_gates @ kernel.T``, where a GRU's block ``b_h`` is left out. It follows
+    `rnn_backward`, `lstm_backward` or `gru_backward`.
 
     Parameters
     ----------
@@ -485,7 +486,8 @@ def recurrent_backward_parameters(
     Summed over the batch and over the steps t, ``grad_kernel`` is the sum of ``x[t].T @
     grad_gates[t]``, ``grad_recurrent_kernel`` that of ``hidden[t - 1].T @ grad_gates[t]`` and
     ``grad_bias`` that of ``grad_gates[t]``; of a GRU's blocks z, r, q, h the first and the first
-    row of the last take z, r, h, the others z, r, q.
+    row of the last take z, r, h, the others z, r, q. It follows `rnn_backward`, `lstm_backward` or
+    `gru_backward`.
 
     Threads may share the work: think of the three stacked, the kernel's rows above the recurrent
     kernel's and the bias as one row below. A call writes rows `first` to `last` - 1 of them.

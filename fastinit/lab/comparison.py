@@ -42,8 +42,19 @@ class Group:
     Attributes
     ----------
     network : Network
+        What its runs have in common.
     records : tuple of Record
+        One for each initializer.
     runs : sequence of Run
+        Their runs, those of one initializer side by side.
+
+    Examples
+    --------
+    >>> from fastinit import lab
+    >>> result = lab.compare(["he_normal"], activations=["relu", "tanh"], hidden=[8], epochs=1,
+    ...                      learning_rate=0.05, seeds=1, jobs=1)
+    >>> [(group.activation, len(group.runs)) for group in result.groups]
+    [('relu', 1), ('tanh', 1)]
     """
 
     network: Network
@@ -74,6 +85,18 @@ class Comparison:
         the plan. Those that are kept in a file stay there, and are read when they are asked for.
     about : dict
         What was run, in plain values; see :func:`fastinit.lab.store.about`.
+
+    Examples
+    --------
+    :func:`compare` makes them.
+
+    >>> from fastinit import lab
+    >>> result = lab.compare(["zeros", "he_normal"], activations=["relu"], hidden=[32], epochs=5,
+    ...                      learning_rate=0.05, seeds=1, jobs=1)
+    >>> print(result.table().splitlines()[0])
+    digits: 1347 train and 450 test rows, 64 features, 10 classes. sgd, learning
+    >>> result.to_frame()["verdict"].tolist()
+    ['symmetric', 'trains']
     """
 
     plan: Plan | None = field(repr=False)
@@ -101,6 +124,7 @@ class Comparison:
         Returns
         -------
         Comparison
+            With fewer runs than were asked for, if it has not ended.
 
         Raises
         ------
@@ -177,11 +201,18 @@ class Comparison:
         Returns
         -------
         str
+            Lines of at most `width` characters, in the current language.
         """
         return terminal.text(self, width)
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return the records as a data frame, one row each; ``hidden`` as text, ``"64-64"``."""
+        """Return the records as a data frame, one row each; ``hidden`` as text, ``"64-64"``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Its columns are the fields of :class:`Record`.
+        """
         import pandas
 
         frame = pandas.DataFrame([dataclasses.asdict(record) for record in self.records])
@@ -192,6 +223,11 @@ class Comparison:
         """Return settings, rules, records and runs as one JSON object.
 
         Figures that are not finite become null: JSON has no name for them.
+
+        Returns
+        -------
+        str
+            The object.
         """
         document = {
             **{name: self.about[name] for name in ("fastinit", "data", "training")},
@@ -206,7 +242,9 @@ class Comparison:
 
         Parameters
         ----------
-        target, **options
+        target : str or path
+            A folder, or a file whose name says the format.
+        **options : str
             As of :func:`fastinit.lab.report.write`.
 
         Returns
@@ -220,12 +258,30 @@ class Comparison:
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user interrupted a comparison.
+    """The user interrupted a comparison; what had been done is not lost.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        The runs that had ended; none of those that choose a learning rate.
+    doing : str, optional
+        What it was at; by default after how many runs.
 
     Attributes
     ----------
     comparison : Comparison
-        The runs that had ended; none of those that choose a learning rate.
+        As given.
+
+    Examples
+    --------
+    >>> from fastinit import lab
+    >>> result = lab.compare(["zeros"], activations=["relu"], hidden=[8], epochs=1, seeds=1,
+    ...                      learning_rate=0.05, jobs=1)
+    >>> try:
+    ...     raise lab.Interrupted(result)  # as `compare` does at Ctrl-C
+    ... except lab.Interrupted as interruption:
+    ...     print(interruption, len(interruption.comparison.runs))
+    interrupted after 1 of 1 runs 1
     """
 
     def __init__(self, comparison: Comparison, doing: str = "") -> None:
@@ -322,6 +378,7 @@ def compare(
     Returns
     -------
     Comparison
+        Every run, the records and the verdicts.
 
     Raises
     ------

@@ -75,6 +75,21 @@ class Diagnosis:
     learning_rate : float
         Of the step of gradient descent that ``update_ratio`` asks for.
     seed : int
+        Of the draws of the cures, and of random directions at the output.
+
+    Examples
+    --------
+    :func:`diagnose` makes them.
+
+    >>> import fastinit
+    >>> from fastinit import lab, nn
+    >>> layers = [nn.Dense(32, "tanh", "normal(std=0.01)") for _ in range(8)]
+    >>> network = nn.Sequential([*layers, nn.Dense(3)], seed=0)
+    >>> found = lab.diagnose(network, fastinit.normal((64, 32), 0.0, 1.0, seed=1))
+    >>> found.healthy, found.verdict, found.cure.name
+    (False, 'vanishing', 'glorot_uniform')
+    >>> list(found.to_frame().columns[:4])
+    ['name', 'kind', 'activation', 'fan_in']
     """
 
     model: str
@@ -197,6 +212,7 @@ class Diagnosis:
         Returns
         -------
         str
+            Lines of at most `width` characters, in the current language.
         """
         stream = io.StringIO()
         console = Console(file=stream, width=width, color_system=None, legacy_windows=False)
@@ -209,11 +225,14 @@ class Diagnosis:
         Parameters
         ----------
         width : int, default 80
+            As of `table`.
         every : bool, default False
+            As of `table`.
 
         Returns
         -------
         rich renderable
+            For ``rich.console.Console().print``.
         """
         style = "bold green" if self.healthy else "bold red"
         names = ", ".join(_(one) for one in self.verdict.split(", "))
@@ -254,6 +273,7 @@ class Diagnosis:
         Returns
         -------
         list of tuple of str
+            A tuple a layer, or a range of layers.
         """
         before, after = [
             list(seen.layers) if every else abridged(seen.layers)
@@ -285,6 +305,11 @@ class Diagnosis:
 
         The fields of :class:`fastinit.lab.observation.LayerFigures`, but the histograms; with a
         cure, the same after it with ``after_`` before their names.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Numbers, and None for what a layer does not have.
         """
         import pandas
 
@@ -305,6 +330,11 @@ class Diagnosis:
         """Return everything but the models as one JSON object.
 
         Figures that are not finite become null: JSON has no name for them.
+
+        Returns
+        -------
+        str
+            One object.
         """
         document = {
             "fastinit": fastinit.__version__,
@@ -350,6 +380,7 @@ class Diagnosis:
         Returns
         -------
         matplotlib.figure.Figure
+            The picture, written or not.
 
         Raises
         ------
@@ -421,6 +452,7 @@ def diagnose(
     Returns
     -------
     Diagnosis
+        The findings, the figures of each layer, and the cure if one helps.
 
     Raises
     ------

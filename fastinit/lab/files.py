@@ -27,6 +27,7 @@ def as_json(document: Any) -> str:
     Returns
     -------
     str
+        Indented by one blank a level.
 
     Examples
     --------
@@ -104,11 +105,20 @@ def check_writable(folder: str | Path) -> None:
     Parameters
     ----------
     folder : str or path
+        Made, with those above it, if it is not there.
 
     Raises
     ------
     ArgumentError
         If it cannot be made or written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from fastinit.lab.files import check_writable
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     check_writable(Path(folder) / "reports")
     """
     folder = Path(folder)
     try:

@@ -48,10 +48,12 @@ class Histogram:
         Parameters
         ----------
         numbers : sequence of float
+            What `numbers` gave.
 
         Returns
         -------
         Histogram
+            An equal one.
         """
         low, high, left_out, *counts = numbers
         return cls(float(low), float(high), tuple(map(int, counts)), int(left_out))
@@ -115,6 +117,16 @@ class LayerFigures:
         Of a recurrent layer: how many steps an example has.
     histogram, weight_histogram : Histogram or None
         Of a part of its outputs, the activation included, and of the kernel's weights.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> from fastinit import lab, nn
+    >>> network = nn.Sequential([nn.Dense(16, "relu", "zeros"), nn.Dense(2)], seed=0)
+    >>> found = lab.diagnose(network, fastinit.normal((64, 8), 0.0, 1.0, seed=0), try_cure=False)
+    >>> first = found.before.layers[0]
+    >>> first.name, first.zeros, first.fan_in
+    ('dense_0', 1.0, 8)
     """
 
     name: str
@@ -163,6 +175,16 @@ class Observation:
         Of the examples; both 0 where they are whole numbers that an embedding reads.
     input_correlation : float or None
         Mean correlation between two examples.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> from fastinit import lab, nn
+    >>> network = nn.Sequential([nn.Dense(16, "relu", "he_normal"), nn.Dense(2)], seed=0)
+    >>> x = fastinit.normal((64, 8), 0.0, 1.0, seed=0)
+    >>> seen = lab.diagnose(network, x, try_cure=False).before
+    >>> seen.examples, [layer.name for layer in seen.layers], seen.loss is None
+    (64, ['dense_0', 'dense_1'], True)
     """
 
     layers: tuple[LayerFigures, ...]

@@ -184,7 +184,9 @@ class Plan:
     Attributes
     ----------
     data : Dataset
+        What the networks are trained on.
     training : Training
+        How.
     tasks : sequence of Task
         Every network to train, those that differ only in the seed side by side.
     axes : Axes
@@ -192,6 +194,13 @@ class Plan:
     candidates : mapping
         Optimizer -> the learning rates of which each initializer gets its best, in ascending
         order; empty unless the rates are tuned.
+
+    Examples
+    --------
+    >>> from fastinit.lab.plan import make_plan
+    >>> plan = make_plan(["zeros", "he_normal"], activations=["relu"], hidden=[16], seeds=3)
+    >>> len(plan.tasks), plan.tune, plan.tasks[0].initializer
+    (6, False, 'zeros')
     """
 
     data: Dataset
@@ -241,6 +250,7 @@ class Plan:
         Returns
         -------
         Plan
+            Ready to be run.
 
         Raises
         ------

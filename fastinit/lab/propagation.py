@@ -63,14 +63,27 @@ class Propagation:
     Attributes
     ----------
     activation : str
+        Its name.
     initializer : str or None
+        Its name; None where `sigma_w` was given.
     sigma_w, sigma_b : float
+        Standard deviation of the weights times the root of fan_in, and that of the biases.
     depth, width, networks : int
+        Layers, units of a layer, and how many random networks were measured.
     theory : Theory
         Its arrays have the shape (depth,), and () what holds in the end.
     measured : dict of str to Band
         ``"variance"``, ``"correlation"``, ``"unlikeness"`` (1 less the correlation, with all its
         digits) and ``"gradient"``.
+
+    Examples
+    --------
+    >>> from fastinit import lab
+    >>> found = lab.propagate("relu", initializer="he_normal", depth=10, width=64, networks=2)
+    >>> found.phase, round(found.sigma_w, 1)
+    ('critical', 1.4)
+    >>> found.measured["variance"].mean.shape
+    (10,)
     """
 
     activation: str
@@ -145,6 +158,8 @@ class Propagation:
         Returns
         -------
         pandas.DataFrame
+            Columns "layer", "chi", and of variance, correlation and gradient each "..._theory",
+            "..._mean", "..._low" and "..._high".
         """
         import pandas as pd
 
@@ -161,6 +176,7 @@ class Propagation:
         Returns
         -------
         str
+            One object.
         """
         return as_json(
             {
@@ -189,6 +205,7 @@ class Propagation:
         Returns
         -------
         str
+            Lines of at most `width` characters, in the current language.
         """
         from fastinit.lab.propagation_tables import propagation_table
 
@@ -205,6 +222,14 @@ class Propagation:
         Returns
         -------
         path
+            The file.
+
+        Raises
+        ------
+        ArgumentError
+            If the name ends in anything else.
+        OSError
+            If the file cannot be written.
         """
         from fastinit.lab.report.pictures.propagation import layers
 
@@ -226,9 +251,12 @@ class PhaseDiagram:
     Attributes
     ----------
     activation : str
+        Its name.
     sigma_w, sigma_b : ndarray, shape (points,)
+        The axes of the grid, ascending.
     depth, width, networks : int
-        `networks` is 0 if nothing was measured.
+        Layers, units of a layer, and how many random networks were measured at a point; 0 if
+        nothing was measured.
     theory : Theory
         Its arrays have the shape (depth, points, points), or (points, points).
     edge : ndarray, shape (points,)
@@ -238,6 +266,13 @@ class PhaseDiagram:
         last. Means over the networks, of gradients the root mean square.
     places : tuple of Place
         Networks to mark.
+
+    Examples
+    --------
+    >>> from fastinit import lab
+    >>> diagram = lab.phase_diagram("relu", points=5, measured=False).place(2.0, 0.5, "mine")
+    >>> [mark.label for mark in diagram.places], diagram.edge.round(3).tolist()
+    (['mine'], [1.414, 1.414, 1.414, 1.414, 1.414])
     """
 
     activation: str
@@ -266,6 +301,12 @@ class PhaseDiagram:
         Returns
         -------
         PhaseDiagram
+            A new one; this one does not change.
+
+        Raises
+        ------
+        ArgumentError, ArgumentTypeError
+            If a number is negative, not finite, or no number.
         """
         mark = Place(as_scale("sigma_w", sigma_w), as_scale("sigma_b", sigma_b), label)
         return replace(self, places=(*self.places, mark))
@@ -276,6 +317,8 @@ class PhaseDiagram:
         Returns
         -------
         pandas.DataFrame
+            Columns "sigma_w", "sigma_b", what holds in the end by theory, and of variance,
+            correlation and gradient theory and, if it was measured, practice.
         """
         import pandas as pd
 
@@ -299,6 +342,7 @@ class PhaseDiagram:
         Returns
         -------
         str
+            One object.
         """
         return as_json(
             {
@@ -348,6 +392,7 @@ class PhaseDiagram:
         Returns
         -------
         str
+            Lines of at most `width` characters, in the current language.
         """
         from fastinit.lab.propagation_tables import phase_table
 
@@ -364,6 +409,14 @@ class PhaseDiagram:
         Returns
         -------
         path
+            The file.
+
+        Raises
+        ------
+        ArgumentError
+            If the name ends in anything else.
+        OSError
+            If the file cannot be written.
         """
         from fastinit.lab.report.pictures.propagation import phases
 
@@ -412,10 +465,12 @@ def propagate(
     networks : int, default 8
         How many to measure.
     seed : int, default 0
+        Of the draws.
 
     Returns
     -------
     Propagation
+        Theory, what was measured, and the phase.
 
     Raises
     ------
@@ -531,12 +586,14 @@ def phase_diagram(
     places : sequence of (sigma_w, sigma_b, label), optional
         Networks to mark; `PhaseDiagram.place` adds more.
     seed : int, default 0
+        Of the draws.
     progress : bool, default False
         Whether to show a progress bar on stderr, if that is a terminal.
 
     Returns
     -------
     PhaseDiagram
+        The grids and the edge of chaos.
 
     Raises
     ------
@@ -618,6 +675,7 @@ def sigma_w_of(initializer: InitializerLike, width: int = 256, *, seed: int = 0)
     width : int, default 256
         It draws kernels of the shape (width, width); at least 2.
     seed : int, default 0
+        Of the draws.
 
     Returns
     -------

@@ -71,6 +71,7 @@ class Recorder:
     path : str or path
         The file, by custom ``.jsonl``; see :class:`Recording`. Its folder must be there.
     model : fastinit.nn.Sequential, torch.nn.Module or keras.Model
+        The network that is going to be trained.
     x : array, tensor, or what the model is called with
         The batch to look with; some dozens of examples are enough.
     y : array or tensor, optional
@@ -181,7 +182,13 @@ class Recorder:
             self.end()
 
     def begin(self) -> None:
-        """Make the record before the first step; ``with`` and the callback call this."""
+        """Make the record before the first step; ``with`` and the callback call this.
+
+        Raises
+        ------
+        ArgumentError
+            If the file is a recording of other layers.
+        """
         found = self._subject.observe(**self._look)
         names = [layer.name for layer in found.layers]
         if self._names is None:
@@ -236,6 +243,7 @@ class Recorder:
         Returns
         -------
         fastinit.nn.Callback or keras.callbacks.Callback
+            For one training.
 
         Raises
         ------
@@ -397,6 +405,7 @@ class Recording:
     Attributes
     ----------
     path : path
+        The file.
     framework : str
         "fastinit", "torch" or "keras".
     model : str
@@ -418,6 +427,24 @@ class Recording:
         What the training had as its loss in that step; NaN where it did not tell.
     probe_losses : ndarray of float, shape (records,)
         Loss on the batch that the recorder looks with; NaN where that has no targets.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import fastinit
+    >>> from fastinit import lab, nn
+    >>> x = fastinit.normal((64, 5), 0.0, 1.0, seed=0)
+    >>> network = nn.Sequential([nn.Dense(8, "relu"), nn.Dense(1)], seed=0)
+    >>> network.compile("mean_squared_error")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     recorder = lab.Recorder(Path(folder) / "run.jsonl", network, x, x[:, :1], every=2)
+    ...     history = network.fit(x, x[:, :1], epochs=2, verbose=0, callbacks=[recorder.callback()])
+    ...     recording = lab.Recording.load(recorder.path)
+    >>> recording.framework, recording.layers, recording.steps.tolist()
+    ('fastinit', ('dense_0', 'dense_1'), [0, 2, 4])
+    >>> recording.values("weight_std").shape
+    (3, 2)
     """
 
     path: Path
@@ -441,6 +468,7 @@ class Recording:
         Parameters
         ----------
         path : str or path
+            The file that the recorder was given.
 
         Returns
         -------
@@ -518,6 +546,7 @@ class Recording:
         record : int
             Number of the record, from 0; -1 is the last.
         figure : {"histogram", "weight_histogram"}, default "histogram"
+            Of a part of the outputs, or of the kernel's weights.
 
         Returns
         -------
@@ -535,7 +564,13 @@ class Recording:
         return tuple(None if one is None else Histogram.of(one.tolist()) for one in kept)
 
     def to_frame(self) -> pandas.DataFrame:
-        """Return a data frame: a row for each layer at each step, a column for each figure."""
+        """Return a data frame: a row for each layer at each step, a column for each figure.
+
+        Returns
+        -------
+        pandas.DataFrame
+            "step", "epoch", "loss", "layer", and the figures; NaN for what is not there.
+        """
         import pandas
 
         count = len(self.layers)
@@ -549,7 +584,13 @@ class Recording:
         return pandas.DataFrame(table)
 
     def to_json(self) -> str:
-        """Return all of it as one JSON object; numbers that are not finite as null."""
+        """Return all of it as one JSON object; numbers that are not finite as null.
+
+        Returns
+        -------
+        str
+            The object.
+        """
         document = {
             "framework": self.framework,
             "model": self.model,

@@ -24,8 +24,11 @@ class Record:
     Attributes
     ----------
     activation : str
+        Of the hidden layers.
     hidden : tuple of int
+        Their units.
     initializer : str
+        What it is called.
     seeds : int
         Number of runs behind the figures.
     train_loss, train_loss_std : float
@@ -55,12 +58,21 @@ class Record:
         Of that test, corrected; None for the best, and of too few seeds.
     diverged : int
         Number of runs with this verdict.
-    optimizer : str
-    learning_rate : float
-    normalization : str
-    dropout : float
+    optimizer, normalization : str
+        As in :class:`fastinit.lab.Task`, as are the next.
+    learning_rate, dropout : float
+        The numbers of its training.
     rate : {"given", "tried", "chosen"}
-        As in :class:`fastinit.lab.Task`.
+        Where the learning rate comes from.
+
+    Examples
+    --------
+    >>> from fastinit import lab
+    >>> result = lab.compare(["zeros"], activations=["relu"], hidden=[8], epochs=2, seeds=2,
+    ...                      learning_rate=0.05, jobs=1)
+    >>> record = result.records[0]
+    >>> record.initializer, record.seeds, record.verdict
+    ('zeros', 2, 'symmetric')
     """
 
     activation: str

@@ -79,6 +79,13 @@ class Rule:
         The condition: evidence -> bool.
     limits : mapping
         The numbers of the condition.
+
+    Examples
+    --------
+    >>> from fastinit import lab
+    >>> rule = next(rule for rule in lab.RULES if rule.verdict == "exploding")
+    >>> rule.limits
+    {'limit': 100.0}
     """
 
     verdict: str

@@ -29,12 +29,23 @@ class Network(NamedTuple):
     Attributes
     ----------
     activation : str
+        Of the hidden layers.
     hidden : tuple of int
+        Units of the hidden layers.
     normalization : {"none", "batch", "layer"}
+        Between each hidden layer's sums and its activation.
     dropout : float
+        Share of the units of each hidden layer that a step leaves out.
     optimizer : str
+        A key of :data:`fastinit.nn.optimizers.OPTIMIZERS`.
     learning_rate : float or None
         None where each initializer has its own, chosen by tuning.
+
+    Examples
+    --------
+    >>> from fastinit import lab
+    >>> lab.Network("relu", (64, 64), dropout=0.5).optimizer
+    'sgd'
     """
 
     activation: str
@@ -52,8 +63,15 @@ class Training:
     Attributes
     ----------
     epochs, batch_size : int
+        Passes over the train rows, and how many of these a step takes.
     goal : float
-        The test score that counts as trained.
+        The test score that counts as trained; at most 1.
+
+    Examples
+    --------
+    >>> from fastinit import lab
+    >>> lab.Training(epochs=10, batch_size=32, goal=0.9)
+    Training(epochs=10, batch_size=32, goal=0.9)
     """
 
     epochs: int
@@ -118,6 +136,7 @@ class Task(_Identified):
     optimizer : str
         A key of :data:`fastinit.nn.optimizers.OPTIMIZERS`.
     learning_rate : float
+        Of its first step; positive.
     normalization : {"none", "batch", "layer"}
         Between each hidden layer's sums and its activation.
     dropout : float
@@ -127,6 +146,14 @@ class Task(_Identified):
         was chosen for this initializer.
     histograms : bool
         Whether to keep those of the activations: in a comparison for the first seed alone.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> from fastinit import lab
+    >>> task = lab.Task("relu", (64,), "he_normal", 0, fastinit.get("he_normal"))
+    >>> task.network.hidden, task.optimizer, task.learning_rate
+    ((64,), 'sgd', 0.01)
     """
 
     activation: str
@@ -148,8 +175,14 @@ class Run(_Identified):
 
     Attributes
     ----------
-    activation, hidden, initializer, seed, optimizer, learning_rate, normalization, dropout, rate
-        As in :class:`Task`.
+    activation, initializer, optimizer, normalization, rate : str
+        As in :class:`Task`, as are the next.
+    hidden : tuple of int
+        Units of the hidden layers.
+    seed : int
+        The seed.
+    learning_rate, dropout : float
+        The numbers of its training.
     goal : float
         The test score that counts as trained.
     constant_loss : float
@@ -170,6 +203,15 @@ class Run(_Identified):
     histograms : tuple of tuple of float
         Of each hidden layer's activations before training, as
         :meth:`fastinit.lab.observation.Histogram.of` reads them; empty unless the task asks.
+
+    Examples
+    --------
+    >>> from fastinit import lab
+    >>> result = lab.compare(["zeros"], activations=["relu"], hidden=[8], epochs=2, seeds=1,
+    ...                      learning_rate=0.05, jobs=1)
+    >>> run = result.runs[0]
+    >>> run.verdict, len(run.train_loss), run.distinct_units
+    ('symmetric', 3, ((1, 8),))
     """
 
     activation: str

@@ -60,7 +60,13 @@ class Callback:
     stop_at_nan = False
 
     def on_train_begin(self, logs: Logs) -> None:
-        """Be called before the first epoch."""
+        """Be called before the first epoch.
+
+        Parameters
+        ----------
+        logs : dict of str to float
+            Empty.
+        """
 
     def on_epoch_begin(self, epoch: int, logs: Logs) -> None:
         """Be called before every epoch.
@@ -96,7 +102,13 @@ class Callback:
         """
 
     def on_train_end(self, logs: Logs) -> None:
-        """Be called after the last epoch, with what was recorded of it."""
+        """Be called after the last epoch.
+
+        Parameters
+        ----------
+        logs : dict of str to float
+            What was recorded of it.
+        """
 
 
 class _Monitor(Callback):
@@ -127,7 +139,18 @@ class _Monitor(Callback):
         self.best: float | None = None
 
     def current(self, logs: Logs) -> float | None:
-        """Return the value, or warn that there is none."""
+        """Return the monitored value, or warn that there is none.
+
+        Parameters
+        ----------
+        logs : dict of str to float
+            What was measured.
+
+        Returns
+        -------
+        float or None
+            The value; None where it is missing.
+        """
         value = logs.get(self.monitor)
         if value is None:
             warnings.warn(
@@ -138,7 +161,20 @@ class _Monitor(Callback):
         return value
 
     def improves(self, value: float, best: float | None) -> bool:
-        """Return whether a value is better than another."""
+        """Return whether a value is better than another.
+
+        Parameters
+        ----------
+        value : float
+            The new one.
+        best : float or None
+            The best so far; None before the first.
+
+        Returns
+        -------
+        bool
+            Whether it is better, by more than `min_delta`.
+        """
         return best is None or self._sign * value - self.min_delta > self._sign * best
 
 
@@ -181,6 +217,10 @@ class EarlyStopping(_Monitor):
     -----
     UserWarning
         After every epoch in which the value is missing; nothing stops then.
+
+    References
+    ----------
+    Prechelt, "Early Stopping - But When?", Neural Networks: Tricks of the Trade (1998).
 
     Examples
     --------

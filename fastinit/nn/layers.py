@@ -84,6 +84,20 @@ class Layer(ABC):
         As given; a layer without a name takes one from its network.
     built, taken : bool
         Whether the layer has parameters, and whether it belongs to a network.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If `name` is not a string.
+
+    Examples
+    --------
+    >>> from fastinit import nn
+    >>> network = nn.Sequential([nn.Dense(4, name="hidden"), nn.Dense(2)], seed=0)
+    >>> network.build(3)
+    >>> [layer.name for layer in network.layers]
+    ['hidden', 'dense_1']
+    >>> network.layers[0].trainable = False  # freeze it
     """
 
     kind: ClassVar[str]
@@ -194,7 +208,13 @@ class Layer(ABC):
 
     @abstractmethod
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make an equal layer, but for its name, as JSON knows them."""
+        """Return the arguments that make an equal layer, but for its name, as JSON knows them.
+
+        Returns
+        -------
+        dict
+            Name of each argument to its value.
+        """
 
     def attach(self, arrays: Mapping[str, FloatArray], gradients: Mapping[str, FloatArray]) -> None:
         """Let the layer show arrays that its network owns.
@@ -245,6 +265,8 @@ def _features(shape: Shape) -> tuple[int, int]:
 class Regularizer:
     """Penalty on a kernel, added to the loss: ``l1 * sum(abs(w)) + l2 * sum(w**2)``.
 
+    See `fastinit.kernels.l1_l2_penalty` for its gradient.
+
     Parameters
     ----------
     l1, l2 : float, default 0
@@ -271,7 +293,13 @@ class Regularizer:
         return f"Regularizer(l1={self.l1!r}, l2={self.l2!r})"
 
     def get_config(self) -> dict[str, float] | None:
-        """Return the factors, None where both are 0."""
+        """Return the factors, as `Regularizer` takes them.
+
+        Returns
+        -------
+        dict or None
+            None where both are 0.
+        """
         return {"l1": self.l1, "l2": self.l2} if self.l1 or self.l2 else None
 
 
@@ -413,6 +441,8 @@ class Dense(Layer):
 
 class Activation(Layer):
     """An activation by itself, for instance behind a normalization.
+
+    The formulas are those of `fastinit.kernels.relu`, `fastinit.kernels.gelu` and so on.
 
     Parameters
     ----------
@@ -806,6 +836,8 @@ class Recurrent(Layer):
 class RNN(Recurrent):
     """A simple recurrent layer: ``h[t] = f(x[t] @ kernel + h[t-1] @ recurrent_kernel + bias)``.
 
+    It starts from zeros; see `fastinit.kernels.rnn_forward`.
+
     Parameters
     ----------
     units : int
@@ -890,12 +922,20 @@ class LSTM(Recurrent):
     ----------
     units : int
         Width of the hidden state, at least 1.
-    kernel_initializer, recurrent_initializer : str, Initializer or callable
+    kernel_initializer : str, Initializer or callable, default "glorot_uniform"
+        As of `RNN`.
+    recurrent_initializer : str, Initializer or callable, default "orthogonal"
         As of `RNN`.
     bias_initializer : str, Initializer or callable, default "lstm_forget_bias"
         Zeros, but ones for the forget gate.
-    use_bias, return_sequences, name, kernel_regularizer, trainable
+    use_bias, return_sequences : bool, default True and False
         As of `RNN`.
+    name : str, optional
+        See `Layer`.
+    kernel_regularizer : Regularizer, optional
+        Penalty on `kernel`.
+    trainable : bool, default True
+        See `Layer`.
 
     Raises
     ------
@@ -948,10 +988,20 @@ class GRU(Recurrent):
     ----------
     units : int
         Width of the hidden state, at least 1.
-    kernel_initializer, recurrent_initializer, bias_initializer : str, Initializer or callable
+    kernel_initializer : str, Initializer or callable, default "glorot_uniform"
         As of `RNN`.
-    use_bias, return_sequences, name, kernel_regularizer, trainable
-        As of `RNN`. The bias has the shape ``(2, 3 * units)``.
+    recurrent_initializer : str, Initializer or callable, default "orthogonal"
+        As of `RNN`.
+    bias_initializer : str, Initializer or callable, default "zeros"
+        As of `RNN`; the bias has the shape ``(2, 3 * units)``.
+    use_bias, return_sequences : bool, default True and False
+        As of `RNN`.
+    name : str, optional
+        See `Layer`.
+    kernel_regularizer : Regularizer, optional
+        Penalty on `kernel`.
+    trainable : bool, default True
+        See `Layer`.
 
     Raises
     ------

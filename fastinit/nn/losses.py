@@ -37,6 +37,12 @@ class Loss(ABC):
         Its name.
     left_out : int
         The activation whose inputs, logits, the loss takes in place of its outputs; -1 for none.
+
+    Examples
+    --------
+    >>> from fastinit import nn
+    >>> isinstance(nn.Huber(), nn.Loss), nn.Huber().name
+    (True, 'huber')
     """
 
     name: ClassVar[str]
@@ -136,6 +142,8 @@ class MeanAbsoluteError(_Regression):
 class Huber(_Regression):
     """Half the square of errors up to `delta`, then a straight line: ``delta * (abs - delta / 2)``.
 
+    The mean over units and examples; see `fastinit.kernels.huber`.
+
     Parameters
     ----------
     delta : float, default 1
@@ -169,6 +177,8 @@ class Huber(_Regression):
 @dataclass(frozen=True)
 class BinaryCrossentropy(Loss):
     """Cross-entropy of independent yes-or-no outputs, computed from their logits.
+
+    See `fastinit.kernels.binary_crossentropy_from_logits` for the formula.
 
     Parameters
     ----------
@@ -208,6 +218,8 @@ class BinaryCrossentropy(Loss):
 @dataclass(frozen=True)
 class CategoricalCrossentropy(Loss):
     """Cross-entropy of one class out of many, computed from logits.
+
+    See `fastinit.kernels.categorical_crossentropy_from_logits` for the formula.
 
     Parameters
     ----------

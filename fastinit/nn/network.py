@@ -48,11 +48,11 @@ class Sequential:
     ----------
     layers : iterable of Layer
         The layers, first to last, at least one. A layer belongs to one network.
-    seed : int, Key, numpy.random.SeedSequence, numpy.random.Generator or None, default None
-        Source of the initial parameters, of the order of the examples and of dropout; None is a new
-        one each time. With the same seed a training gives the same bits, with any number of
+    seed : int, Key, numpy.random.SeedSequence or numpy.random.Generator, optional
+        Source of the initial parameters, of the order of the examples and of dropout; left out,
+        a new one each time. With the same seed a training gives the same bits, with any number of
         threads, on any processor that has fused multiply-add (x86-64 since 2013, aarch64).
-    dtype : dtype, default numpy.float32
+    dtype : dtype-like, default float32
         numpy.float32 or numpy.float64, of the parameters and of all computing.
 
     Attributes
@@ -157,6 +157,15 @@ class Sequential:
         ----------
         input_shape : int or tuple of int
             As of `build`.
+
+        Raises
+        ------
+        ArgumentError
+            If a size is not positive, or a layer cannot take such examples.
+        ArgumentTypeError
+            If a size is not an integer.
+        FastinitError
+            If the network is in training.
         """
         self._require_idle("build")
         sizes = input_shape if isinstance(input_shape, tuple) else (input_shape,)
@@ -233,7 +242,20 @@ class Sequential:
         return (6.0 if backward else 2.0) * examples * weights
 
     def program(self, capacity: int, **options: Any) -> Program:
-        """Return what the engine runs; see `fastinit.nn.program.compile_program`."""
+        """Return what the engine runs; see `fastinit.nn.program.compile_program`.
+
+        Parameters
+        ----------
+        capacity : int
+            Examples of a batch at most.
+        **options
+            As of `fastinit.nn.program.compile_program`.
+
+        Returns
+        -------
+        Program
+            A table of the layers, with room for a batch.
+        """
         return compile_program(self.layers, self.shapes, self.memory, self.key, capacity, **options)
 
     def compile(
@@ -451,7 +473,13 @@ class Sequential:
                 return
 
     def moments(self) -> tuple[FloatArray, FloatArray]:
-        """Return what the optimizer remembers: two arrays, empty where it needs none."""
+        """Return what the optimizer remembers.
+
+        Returns
+        -------
+        (ndarray, ndarray)
+            Of the size of all parameters, or empty where the rule needs none; not copies.
+        """
         assert self.optimizer is not None
         if self._moments is None:
             size, value = self.memory.parameters.size, self.optimizer.slot_value
@@ -472,6 +500,11 @@ class Sequential:
         -------
         ndarray of float64, shape (steps,)
             The rates.
+
+        Raises
+        ------
+        ArgumentError, ArgumentTypeError
+            If `steps` is no count, or the learning rate was set to what is no rate.
         """
         rate = get_schedule(self.learning_rate)
         if isinstance(rate, Schedule):

@@ -39,22 +39,39 @@ class Optimizer(ABC):
     The network keeps what the rule remembers between steps. A subclass has the arguments
     `weight_decay`, `clipvalue` and `global_clipnorm`, by keyword, besides its own.
 
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default 0.001
+        Size of a step; finite, not negative.
+    weight_decay : float, default 0.0
+        What part of every parameter is taken off at a step, in units of the learning rate, besides
+        what the gradient does ("decoupled"); finite, not negative.
+    clipvalue : float, optional
+        Largest magnitude of an element of the gradient, above 0.
+    global_clipnorm : float, optional
+        Largest norm of the gradient in all parameters, above 0; see
+        `fastinit.kernels.clip_by_global_norm` for one that is not finite. It excludes `clipvalue`.
+
     Attributes
     ----------
     name : str
         Its key in `OPTIMIZERS`.
     code : int
         The number of the rule in `fastinit.kernels.optimizers`.
-    learning_rate : float or Schedule
-        Size of a step; finite, not negative.
-    weight_decay : float
-        What part of every parameter is taken off at a step, in units of the learning rate, besides
-        what the gradient does ("decoupled").
-    clipvalue : float or None
-        Largest magnitude of an element of the gradient, above 0.
-    global_clipnorm : float or None
-        Largest norm of the gradient in all parameters, above 0; see
-        `fastinit.kernels.gradients.clip_by_global_norm` for one that is not finite.
+
+    Raises
+    ------
+    ArgumentError
+        If a value is out of its range, or both limits are given.
+    ArgumentTypeError
+        If a value is not a number.
+
+    Examples
+    --------
+    >>> from fastinit import nn
+    >>> optimizer = nn.Adam(nn.CosineDecay(0.01, decay_steps=1000), global_clipnorm=1.0)
+    >>> isinstance(optimizer, nn.Optimizer), optimizer.slots
+    (True, 2)
     """
 
     name: ClassVar[str]
@@ -97,7 +114,13 @@ class Optimizer(ABC):
 
     @abstractmethod
     def hyper(self) -> NDArray[np.float64]:
-        """Return the hyperparameters as `fastinit.kernels.optimizers.prepare_step` takes them."""
+        """Return the hyperparameters as `fastinit.kernels.optimizers.prepare_step` takes them.
+
+        Returns
+        -------
+        ndarray of float64
+            Their order is the rule's own.
+        """
 
     @property
     @abstractmethod
@@ -168,8 +191,10 @@ class SGD(Optimizer):
         What is kept of the last step; at least 0, below 1.
     nesterov : bool, default False
         Whether the momentum looks ahead by one step.
-    weight_decay, clipvalue, global_clipnorm
-        See `Optimizer`.
+    weight_decay : float, default 0.0
+        See `Optimizer`, as for the following.
+    clipvalue, global_clipnorm : float, optional
+        See `Optimizer`; only one of the two.
 
     Raises
     ------
@@ -221,8 +246,10 @@ class Adagrad(Optimizer):
         What the sums of squares start from; finite, not negative.
     epsilon : float, default 1e-7
         Keeps a step finite where the gradient has been 0; finite, not negative.
-    weight_decay, clipvalue, global_clipnorm
-        See `Optimizer`.
+    weight_decay : float, default 0.0
+        See `Optimizer`, as for the following.
+    clipvalue, global_clipnorm : float, optional
+        See `Optimizer`; only one of the two.
 
     Raises
     ------
@@ -285,8 +312,10 @@ class RMSprop(Optimizer):
         What is kept of the last step; at least 0, below 1.
     epsilon : float, default 1e-7
         Keeps a step finite where the gradient has been 0; finite, not negative.
-    weight_decay, clipvalue, global_clipnorm
-        See `Optimizer`.
+    weight_decay : float, default 0.0
+        See `Optimizer`, as for the following.
+    clipvalue, global_clipnorm : float, optional
+        See `Optimizer`; only one of the two.
 
     Raises
     ------
@@ -346,8 +375,10 @@ class Adam(Optimizer):
     epsilon : float, default 1e-7
         Keeps a step finite where the gradient has been 0; finite, not negative. Keras' default;
         the paper and PyTorch have 1e-8.
-    weight_decay, clipvalue, global_clipnorm
-        See `Optimizer`.
+    weight_decay : float, default 0.0
+        See `Optimizer`, as for the following.
+    clipvalue, global_clipnorm : float, optional
+        See `Optimizer`; only one of the two.
 
     Raises
     ------
@@ -401,10 +432,12 @@ class AdamW(Adam):
     weight_decay : float, default 0.004
         What part of every parameter is taken off at a step, in units of the learning rate; finite,
         not negative. Keras' default; PyTorch has 0.01.
-    beta_1, beta_2, epsilon
+    beta_1, beta_2 : float, default 0.9 and 0.999
         See `Adam`.
-    clipvalue, global_clipnorm
-        See `Optimizer`.
+    epsilon : float, default 1e-7
+        See `Adam`.
+    clipvalue, global_clipnorm : float, optional
+        See `Optimizer`; only one of the two.
 
     Raises
     ------

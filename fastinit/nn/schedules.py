@@ -42,13 +42,26 @@ class Schedule(ABC):
     ----------
     name : str
         Its key in `SCHEDULES`.
+
+    Examples
+    --------
+    >>> from fastinit import nn
+    >>> schedule = nn.ExponentialDecay(0.5, decay_steps=10, decay_rate=0.5)
+    >>> isinstance(schedule, nn.Schedule), schedule(0), schedule(20)
+    (True, 0.5, 0.125)
     """
 
     name: ClassVar[str]
 
     @abstractmethod
     def program(self) -> tuple[int, list[float]]:
-        """Return the first two arguments of `fastinit.kernels.schedules.fill_rates`."""
+        """Return the first two arguments of `fastinit.kernels.schedules.fill_rates`.
+
+        Returns
+        -------
+        (int, list of float)
+            The number of the schedule, and its numbers, those of the warm-up first.
+        """
 
     def rates(self, first_step: int, count: int) -> NDArray[np.float64]:
         """Return the learning rates of some steps in a row.
@@ -83,7 +96,18 @@ class Schedule(ABC):
         return rates
 
     def __call__(self, step: int) -> float:
-        """Return the learning rate of the step of that number, from 0."""
+        """Return the learning rate of a step.
+
+        Parameters
+        ----------
+        step : int
+            Its number, from 0.
+
+        Returns
+        -------
+        float
+            The learning rate.
+        """
         return float(self.rates(as_count("step", step, 0), 1)[0])
 
     def get_config(self) -> dict[str, Any]:

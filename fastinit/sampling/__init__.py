@@ -63,7 +63,24 @@ Work = tuple[int, Callable[[int], None]]  # in how many pieces, and what fills o
 
 
 class Draw(NamedTuple):
-    """A distribution in a dtype, ready to be drawn; made by `draw_of`."""
+    """A distribution in a dtype, ready to be drawn; made by `draw_of`.
+
+    Parameters
+    ----------
+    dtype : DType
+        A row of the table of dtypes.
+    kernel : callable or None
+        What the backend draws with; None for a constant.
+    parameters : tuple or scalar
+        What the kernel takes; of a constant, its value as it stands in memory.
+
+    Examples
+    --------
+    >>> from fastinit.sampling import Constant, draw_of
+    >>> from fastinit.sampling.dtypes import FLOATS, find
+    >>> draw_of(Constant(0.5), find("float32", FLOATS)).kernel is None
+    True
+    """
 
     dtype: DType
     kernel: Callable[..., None] | None  # None for a constant,
@@ -71,7 +88,36 @@ class Draw(NamedTuple):
 
 
 def draw_of(distribution: Distribution, dtype: DType) -> Draw:
-    """Prepare to draw, and say so where the parameters do not fit the dtype."""
+    """Prepare to draw, and say so where the parameters do not fit the dtype.
+
+    Parameters
+    ----------
+    distribution : Distribution
+        The law of each element.
+    dtype : DType
+        What it is drawn in, as `fastinit.sampling.dtypes.find` gives it.
+
+    Returns
+    -------
+    Draw
+        What `fill_whole` and `fill_many` take.
+
+    Raises
+    ------
+    ArgumentError
+        If a parameter is too large for the dtype.
+    ArgumentTypeError
+        If the law cannot be drawn in the dtype.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> from fastinit.sampling import Normal, draw_of, fill_whole
+    >>> from fastinit.sampling.dtypes import FLOATS, find
+    >>> ready, out = draw_of(Normal(0.0, 1.0), find("float64", FLOATS)), numpy.empty((2, 3))
+    >>> for key in range(3):  # checked once, drawn three times
+    ...     fill_whole(out, ready, key)
+    """
     if isinstance(distribution, Constant):  # not remembered: -0.0 equals 0.0
         return Draw(dtype, None, dtype.stored(distribution.plan(dtype.name)[1][0]))
     return _plan(distribution, dtype, False)
@@ -118,6 +164,16 @@ def fill(
         is negative.
     ArgumentTypeError
         If `out` is not an array of a dtype that the distribution has.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> from fastinit.sampling import Uniform, fill
+    >>> whole, part = numpy.empty(1000), numpy.empty(10)
+    >>> fill(whole, Uniform(0.0, 1.0), key=5)
+    >>> fill(part, Uniform(0.0, 1.0), key=5, start=990)
+    >>> bool((part == whole[990:]).all())
+    True
     """
     out, row = _target(out, dtype, distribution.dtypes if scale is None else FLOATS)
     if not 0 <= start < 2**63:
@@ -152,7 +208,32 @@ def fill(
 
 
 def fill_whole(out: NDArray[Any], draw: Draw, key: int) -> None:
-    """Fill a whole tensor, as `fill_many` would; what is small and plain at once."""
+    """Fill a whole tensor, as `fill_many` would; what is small and plain at once.
+
+    Parameters
+    ----------
+    out : ndarray
+        Writable, of any shape and strides, and of the draw's dtype.
+    draw : Draw
+        What `draw_of` made.
+    key : int
+        64 bits.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If `out` is read-only or not an array of the draw's dtype.
+
+    Examples
+    --------
+    >>> import fastinit, numpy
+    >>> from fastinit.sampling import Normal, draw_of, fill_whole
+    >>> from fastinit.sampling.dtypes import FLOATS, find
+    >>> out = numpy.empty((2, 3), numpy.float32)
+    >>> fill_whole(out, draw_of(Normal(0.0, 1.0), find("float32", FLOATS)), int(fastinit.key(0)))
+    >>> bool((out == fastinit.normal((2, 3), 0.0, 1.0, seed=0)).all())
+    True
+    """
     dtype, kernel, parameters = draw
     if (
         kernel is not None
@@ -179,6 +260,17 @@ def fill_many(tensors: Sequence[tuple[NDArray[Any], Draw, int]]) -> None:
     ------
     ArgumentError, ArgumentTypeError
         If an `out` is read-only or not an array of its draw's dtype, before anything is drawn.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> from fastinit.sampling import Normal, draw_of, fill_many
+    >>> from fastinit.sampling.dtypes import FLOATS, find
+    >>> ready = draw_of(Normal(0.0, 0.02), find("float32", FLOATS))
+    >>> kernels = [numpy.empty((64, 64), numpy.float32) for _ in range(3)]
+    >>> fill_many([(kernel, ready, i) for i, kernel in enumerate(kernels)])
+    >>> all(0.01 < kernel.std() < 0.03 for kernel in kernels)
+    True
     """
     pieces: list[Callable[[], None]] = []
     groups: list[tuple[list[Any], list[Any]]] = [([], [])]

@@ -71,12 +71,41 @@ class Distribution:
 
     A complex element has the real law's mean, its variance, and a distribution about the mean that
     no rotation changes, as in JAX.
+
+    Attributes
+    ----------
+    dtypes : tuple of str
+        What it can be drawn in; an attribute of the class.
+
+    Examples
+    --------
+    >>> from fastinit.sampling import Distribution, Normal
+    >>> isinstance(Normal(0.0, 1.0), Distribution)
+    True
     """
 
     dtypes: ClassVar[tuple[str, ...]] = (*FLOATS, *COMPLEX)
 
     def plan(self, dtype: DTypeLike) -> Plan:
-        """Return the name of the backend's kernel (without its dtype) and its parameters."""
+        """Return what draws the law in a dtype.
+
+        Parameters
+        ----------
+        dtype : dtype-like
+            One of `dtypes`.
+
+        Returns
+        -------
+        (str, tuple)
+            The name of the backend's kernel, without its dtype, and its parameters.
+
+        Raises
+        ------
+        ArgumentError
+            If a parameter does not fit the dtype.
+        ArgumentTypeError
+            If the law cannot be drawn in the dtype.
+        """
         return self._plan(find(dtype, self.dtypes))
 
     def _plan(self, dtype: DType) -> Plan:
@@ -85,7 +114,27 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Constant(Distribution):
-    """Every element equals `value`."""
+    """Every element equals `value`.
+
+    Parameters
+    ----------
+    value : float, default 0.0
+        Infinities are allowed.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If `value` is nan, or not a number.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> from fastinit.sampling import Constant, fill
+    >>> out = numpy.empty(2)
+    >>> fill(out, Constant(0.5), key=0)
+    >>> out.tolist()
+    [0.5, 0.5]
+    """
 
     value: float = 0.0
 
@@ -101,7 +150,29 @@ class Constant(Distribution):
 
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """Uniform on [low, high)."""
+    """Uniform on [low, high).
+
+    Parameters
+    ----------
+    low, high : float, default -0.05 and 0.05
+        Finite, as is their difference; the draws are never `high`, unless the two are equal.
+
+    Raises
+    ------
+    ArgumentError
+        If `low` exceeds `high`, or a number is not finite.
+    ArgumentTypeError
+        If one is not a number.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> from fastinit.sampling import Uniform, fill
+    >>> out = numpy.empty(1000)
+    >>> fill(out, Uniform(-1.0, 1.0), key=0)
+    >>> bool(out.min() >= -1.0 and out.max() < 1.0)
+    True
+    """
 
     low: float = -0.05
     high: float = 0.05
@@ -141,7 +212,31 @@ class Uniform(Distribution):
 
 @dataclass(frozen=True)
 class Normal(Distribution):
-    """Normal with this mean and standard deviation."""
+    """Normal with this mean and standard deviation.
+
+    Parameters
+    ----------
+    mean : float, default 0.0
+        Finite.
+    std : float, default 0.05
+        Finite, not negative; with 0, every element is `mean`.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range.
+    ArgumentTypeError
+        If one is not a number.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> from fastinit.sampling import Normal, fill
+    >>> out = numpy.empty(10_000)
+    >>> fill(out, Normal(mean=3.0, std=0.1), key=0)
+    >>> round(float(out.mean()), 2), round(float(out.std()), 2)
+    (3.0, 0.1)
+    """
 
     mean: float = 0.0
     std: float = 0.05
@@ -160,8 +255,33 @@ class Normal(Distribution):
 class TruncatedNormal(Distribution):
     """Normal, given that it falls within mean + std * [lower, upper].
 
-    `std` is that of the normal before the truncation. If `absolute`, the bounds are `lower` and
-    `upper` themselves.
+    Parameters
+    ----------
+    mean : float, default 0.0
+        That of the normal before the truncation; finite.
+    std : float, default 0.05
+        Likewise; finite, not negative.
+    lower, upper : float, default -2.0 and 2.0
+        In standard deviations from the mean, or themselves if `absolute`; either may be infinite.
+    absolute : bool, default False
+        Whether the bounds are `lower` and `upper` themselves.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is out of its range, `lower` is not below `upper`, or the normal has no mass
+        between them.
+    ArgumentTypeError
+        If an argument has a type that cannot be used.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> from fastinit.sampling import TruncatedNormal, fill
+    >>> out = numpy.empty(10_000)
+    >>> fill(out, TruncatedNormal(0.0, 1.0, lower=4.0, upper=5.0), key=0)
+    >>> bool(4.0 <= out.min() and out.max() <= 5.0)
+    True
     """
 
     mean: float = 0.0
@@ -236,7 +356,27 @@ class TruncatedNormal(Distribution):
 
 @dataclass(frozen=True)
 class Sign(Distribution):
-    """`scale` or `-scale`, each with probability 1/2 (Rademacher)."""
+    """`scale` or `-scale`, each with probability 1/2 (Rademacher).
+
+    Parameters
+    ----------
+    scale : float, default 1.0
+        Finite, not negative.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If `scale` is out of its range, or not a number.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> from fastinit.sampling import Sign, fill
+    >>> out = numpy.empty(100)
+    >>> fill(out, Sign(0.5), key=0)
+    >>> sorted(set(out.tolist()))
+    [-0.5, 0.5]
+    """
 
     dtypes = FLOATS
 
@@ -251,7 +391,17 @@ class Sign(Distribution):
 
 @dataclass(frozen=True)
 class Bits(Distribution):
-    """Random bits: an integer uniform over all that the dtype can hold."""
+    """Random bits: an integer uniform over all that the dtype can hold; see `fastinit.bits`.
+
+    Examples
+    --------
+    >>> import fastinit, numpy
+    >>> from fastinit.sampling import Bits, fill
+    >>> out = numpy.empty(4, numpy.uint32)
+    >>> fill(out, Bits(), key=int(fastinit.key(0)))
+    >>> bool((out == fastinit.bits(4, seed=0)).all())
+    True
+    """
 
     dtypes = ("uint32", "uint64")
 
@@ -261,7 +411,27 @@ class Bits(Distribution):
 
 @dataclass(frozen=True)
 class Permutation(Distribution):
-    """Rows of n elements, each an independent random permutation of 0 to n - 1."""
+    """Rows of n elements, each a random permutation of 0 to n - 1; see `fastinit.permutation`.
+
+    Parameters
+    ----------
+    n : int
+        1 to 2**62.
+
+    Raises
+    ------
+    ArgumentError
+        If `n` is out of its range.
+
+    Examples
+    --------
+    >>> import numpy
+    >>> from fastinit.sampling import Permutation, fill
+    >>> out = numpy.empty((2, 3), numpy.int64)
+    >>> fill(out, Permutation(3), key=0)
+    >>> numpy.sort(out).tolist()
+    [[0, 1, 2], [0, 1, 2]]
+    """
 
     dtypes = ("int64",)
 

@@ -975,14 +975,61 @@ def _word(words, which):
 
 @cached
 def bits(key, i):
-    """Return the random word of element i: 32 bits, from which its value in float32 is made."""
+    """Return the random word of element i: 32 bits, from which its value in float32 is made.
+
+    Parameters
+    ----------
+    key : Key or int
+        64 bits.
+    i : int
+        Number of the element, from 0; below 2**63.
+
+    Returns
+    -------
+    uint32
+        Uniform over all of its values.
+
+    References
+    ----------
+    Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3. SC (2011).
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> from fastinit.kernels import draws
+    >>> key = fastinit.key(0, "noise")
+    >>> int(draws.bits(key, 7)) == int(fastinit.bits(8, seed=key)[7])
+    True
+    """
     words, which = _block_of(U64(key), VALUE_PLANE, U64(i))
     return _word(words, which)
 
 
 @cached
 def uniform(key, i):
-    """Return element i of the tensor of draws from [0, 1), in float64."""
+    """Return element i of the tensor of draws from [0, 1), in float64; see `bits`.
+
+    Parameters
+    ----------
+    key : Key or int
+        64 bits.
+    i : int
+        Number of the element, from 0; below 2**63.
+
+    Returns
+    -------
+    float64
+        At least 0, below 1.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> from fastinit.kernels import draws
+    >>> key = fastinit.key(0, "noise")
+    >>> u = fastinit.uniform(8, 0.0, 1.0, seed=key, dtype="float64")
+    >>> float(draws.uniform(key, 7)) == float(u[7])
+    True
+    """
     words, which = _block_of(U64(key), VALUE_PLANE, U64(i))
     more, _ = _block_of(U64(key), REFINEMENT_PLANE, U64(i))
     signed = F64(I32(_word(words, which))) + F64(_odd(_word(more, which))) * TWO_M32
@@ -991,7 +1038,29 @@ def uniform(key, i):
 
 @cached
 def normal(key, i):
-    """Return element i of the tensor of standard normal draws, in float64."""
+    """Return element i of the tensor of standard normal draws, in float64; see `bits`.
+
+    Parameters
+    ----------
+    key : Key or int
+        64 bits.
+    i : int
+        Number of the element, from 0; below 2**63.
+
+    Returns
+    -------
+    float64
+        Finite.
+
+    Examples
+    --------
+    >>> import fastinit
+    >>> from fastinit.kernels import draws
+    >>> key = fastinit.key(0, "noise")
+    >>> x = fastinit.normal(8, 0.0, 1.0, seed=key, dtype="float64")
+    >>> float(draws.normal(key, 7)) == float(x[7])
+    True
+    """
     words, which = _block_of(U64(key), VALUE_PLANE, U64(i))
     more, _ = _block_of(U64(key), REFINEMENT_PLANE, U64(i))
     first = which & ~U64(1)

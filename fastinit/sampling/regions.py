@@ -15,7 +15,23 @@ __all__ = ["Cut", "Region", "Runs", "cut", "places_of", "region_of", "runs_of"]
 
 
 class Region(NamedTuple):
-    """Position p of an array of `shape` is element start + sum(p * strides) of the tensor."""
+    """Position p of an array of `shape` is element start + sum(p * strides) of the tensor.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        That of the array.
+    start : int
+        Which element of the tensor comes first.
+    strides : tuple of int
+        By how many elements of the tensor a step along each axis moves on; they may be negative.
+
+    Examples
+    --------
+    >>> from fastinit.sampling import Region
+    >>> Region(shape=(2, 3), start=4, strides=(12, 1)).start
+    4
+    """
 
     shape: tuple[int, ...]
     start: int
@@ -30,8 +46,35 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 def region_of(shape: tuple[int, ...], index: Any) -> Region:
     """Return the region of a tensor of `shape` that a basic `index` selects, as NumPy would.
 
-    `index` is None (all of it), or an integer, slice or Ellipsis, or a tuple of these. The tensor
-    itself need not exist, so it may be larger than memory; its elements are numbered in 63 bits.
+    The tensor itself need not exist, so it may be larger than memory; its elements are numbered in
+    63 bits.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        That of the whole tensor.
+    index : int, slice, Ellipsis, tuple of these or None
+        What to select; None is all of it.
+
+    Returns
+    -------
+    Region
+        Its shape, its first element and its strides.
+
+    Raises
+    ------
+    ArgumentError
+        If the tensor has 2**63 elements or more.
+    ArgumentIndexError
+        If the index does not fit the shape.
+    ArgumentTypeError
+        If it is made of anything else.
+
+    Examples
+    --------
+    >>> from fastinit.sampling import region_of
+    >>> region_of((100, 50), (slice(10, 20), 7))
+    Region(shape=(10,), start=507, strides=(50,))
     """
     strides = contiguous_strides(shape)
     if index is None:

@@ -1,6 +1,5 @@
 """The lab looking into Keras models: against NumPy, the framework itself and known answers."""
 
-import doctest
 import math
 import random
 
@@ -19,7 +18,6 @@ if keras.backend.backend() not in ("jax", "torch"):
 
 from keras import layers as kl  # noqa: E402
 
-from fastinit.lab.subjects import keras as subject_module  # noqa: E402
 from fastinit.lab.subjects.keras import KerasSubject  # noqa: E402
 
 # Keras' own way from PyTorch to NumPy 2.
@@ -459,9 +457,3 @@ def test_errors():
         KerasSubject(model).observe(X, layers="e*")
     with pytest.raises(ArgumentError, match=r"no parameter is named 'd\.weight'"):
         KerasSubject(model).reinitialized({"d.weight": fastinit.get("zeros")}, 0)
-
-
-def test_examples():
-    found = doctest.testmod(subject_module)
-    assert found.attempted > 0
-    assert found.failed == 0

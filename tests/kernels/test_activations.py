@@ -1,6 +1,3 @@
-import doctest
-import sys
-
 import naive
 import numba
 import numpy as np
@@ -258,15 +255,3 @@ def test_shapes_are_checked(name):
     with pytest.raises(ArgumentError, match="shape"):
         backward(name, z, short, z)
     np.testing.assert_array_equal(short, 99.0)
-
-
-def test_examples():
-    finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
-    for name in activations.__all__:
-        kernel = getattr(getattr(activations, name), "py_func", None)
-        for example in finder.find(kernel, name, globs={}) if kernel else ():
-            assert "Raises" in example.docstring or name.startswith("activate")
-            assert ">>> " in example.docstring
-            runner.run(example, out=sys.stderr.write)
-    assert runner.summarize(verbose=False).failed == 0
-    assert runner.tries > 100

@@ -1,6 +1,3 @@
-import doctest
-import importlib
-
 import numba
 import numpy as np
 import pytest
@@ -173,9 +170,3 @@ def test_other_arguments_are_checked():
         dropout_backward(np.ones((2, 2)), np.ones((2, 3)), 0.5, KEY, 0)
     with pytest.raises(ArgumentError, match="start"):
         dropped(np.ones((2, 2)), 0.5, start=-1)
-
-
-def test_examples():
-    found = doctest.testmod(importlib.import_module("fastinit.kernels.dropout"))
-    assert found.attempted > 0
-    assert found.failed == 0

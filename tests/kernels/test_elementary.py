@@ -1,6 +1,5 @@
 """The elementary functions against the C library's in wider precision, and known digits."""
 
-import doctest
 import math
 
 import numba
@@ -253,9 +252,3 @@ def test_neither_the_c_library_nor_a_branch_is_left(name):
         calls = [line for line in code.splitlines() if "declare" in line]
         known = ("@llvm.", "@NRT_", "@numba_", "@Py", "@_Py")
         assert not [line for line in calls if not any(name in line for name in known)]
-
-
-def test_examples():
-    found = doctest.testmod(elementary)
-    assert found.attempted > 0
-    assert found.failed == 0

@@ -1,4 +1,3 @@
-import doctest
 import math
 
 import naive
@@ -162,9 +161,3 @@ def test_bad_arguments_are_refused(limit):
         with pytest.raises(ArgumentError, match="shape"):
             kernel(np.ones(2), gradient, 0.1, 0.1)
     np.testing.assert_array_equal(gradient, 1.0)
-
-
-def test_examples():
-    result = doctest.testmod(gradients)
-    assert result.attempted > 0
-    assert result.failed == 0

@@ -1,5 +1,3 @@
-import doctest
-
 import naive
 import numba
 import numpy as np
@@ -339,9 +337,3 @@ def test_keywords_inside_compiled_functions():
                     sample_weights=weights)  # fmt: skip
     assert compiled(prediction, target, grad, weights) == expected
     np.testing.assert_array_equal(grad, expected_grad)
-
-
-def test_examples():
-    found = doctest.testmod(losses)
-    assert found.attempted > 0
-    assert found.failed == 0

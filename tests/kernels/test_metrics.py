@@ -1,5 +1,3 @@
-import doctest
-
 import numpy as np
 import pytest
 
@@ -69,9 +67,3 @@ def test_edges_of_the_thresholds_and_of_infinity():
 
 def test_an_empty_batch_writes_nothing():
     assert rows_of("accuracy", np.empty((0, 3)), np.empty(0, np.int64)).size == 0
-
-
-def test_example():
-    found = doctest.testmod(metrics)
-    assert found.attempted > 0
-    assert found.failed == 0

@@ -1,4 +1,3 @@
-import doctest
 from types import SimpleNamespace
 
 import naive_normalization
@@ -332,9 +331,3 @@ def test_ranges_are_checked(name, value, monkeypatch):
             forward("layer", layer("layer", data(4, 4)))
         with pytest.raises(ArgumentError, match="epsilon"):
             inference(layer("batch", data(4, 4)))
-
-
-def test_examples():
-    found = doctest.testmod(normalization)
-    assert found.attempted > 0
-    assert found.failed == 0

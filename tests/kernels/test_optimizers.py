@@ -1,4 +1,3 @@
-import doctest
 import math
 from itertools import pairwise
 
@@ -294,9 +293,3 @@ def test_nothing_is_left_alone():
     optimizers.adagrad_step(empty, empty, empty, 0.1, 1e-7)
     optimizers.rmsprop_step(empty, empty, empty, empty, 0.1, 0.9, 0.5, 1e-7)
     kernels.adam_step(empty, empty, empty, empty, 1, *DEFAULTS)
-
-
-def test_examples():
-    result = doctest.testmod(optimizers)
-    assert result.attempted > 0
-    assert result.failed == 0

@@ -1,4 +1,3 @@
-import doctest
 import json
 import math
 
@@ -9,7 +8,6 @@ from hypothesis import strategies as st
 
 from fastinit.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 from fastinit.kernels import schedules as kernels
-from fastinit.nn import schedules
 from fastinit.nn.schedules import (
     CosineDecay,
     ExponentialDecay,
@@ -138,10 +136,3 @@ def test_the_bits_are_frozen():
 def test_bad_arguments_are_refused(make, error, message):
     with pytest.raises(error, match=message):
         make()
-
-
-@pytest.mark.parametrize("module", [kernels, schedules])
-def test_examples(module):
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0

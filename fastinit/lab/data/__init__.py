@@ -53,6 +53,7 @@ def load_data(
     Returns
     -------
     Dataset
+        Its train and test rows, scaled.
 
     Raises
     ------
@@ -122,6 +123,7 @@ def load(
     Returns
     -------
     Dataset
+        Its train and test rows, scaled.
 
     Raises
     ------
@@ -130,6 +132,13 @@ def load(
         than two classes, or a class with fewer than four rows.
     UnknownNameError
         If there is no such data.
+
+    Examples
+    --------
+    >>> from fastinit.lab.data import load
+    >>> data = load("moons(rows=200, noise=0.2)")
+    >>> data.x_train.shape, data.classes, data.task
+    ((150, 2), ('0', '1'), 'classification')
     """
     text, path = str(source), Path(source)
     if source == "":  # which is not the working folder

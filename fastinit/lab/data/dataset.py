@@ -65,6 +65,15 @@ class Dataset:
         What each label stands for; empty for a regression.
     task : {"classification", "regression"}
         Which of the two it is.
+
+    Examples
+    --------
+    >>> from fastinit.lab import load_data
+    >>> data = load_data("iris")
+    >>> data.x_train.shape, data.classes, data.outputs
+    ((112, 4), ('setosa', 'versicolor', 'virginica'), 3)
+    >>> round(data.constant_loss, 3)  # three classes of one size: log(3)
+    1.099
     """
 
     name: str
@@ -136,6 +145,12 @@ class Dataset:
         Returns
         -------
         Dataset
+            With another name.
+
+        Raises
+        ------
+        ArgumentError
+            If there are too few rows, or the test rows of a regression are all alike.
 
         Examples
         --------
@@ -184,6 +199,7 @@ def from_arrays(
     Returns
     -------
     Dataset
+        Scaled, in float32.
 
     Raises
     ------

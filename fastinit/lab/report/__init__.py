@@ -37,6 +37,7 @@ def page(result: Any, *, lang: str = "en", command: str = "") -> str:
     Parameters
     ----------
     result : Comparison, Diagnosis, Recording, Propagation or PhaseDiagram
+        What to report on.
     lang : {"en", "pt", "es"}, default "en"
         The language of its words.
     command : str, optional
@@ -45,6 +46,7 @@ def page(result: Any, *, lang: str = "en", command: str = "") -> str:
     Returns
     -------
     str
+        The page, its pictures within.
 
     Raises
     ------
@@ -52,6 +54,13 @@ def page(result: Any, *, lang: str = "en", command: str = "") -> str:
         If there is no such language.
     ArgumentTypeError
         If it is no result of the lab.
+
+    Examples
+    --------
+    >>> from fastinit import lab
+    >>> diagram = lab.phase_diagram("relu", points=5, measured=False)
+    >>> lab.report.page(diagram, lang="pt")[:15]
+    '<!doctype html>'
     """
     from fastinit.lab.report.rendering import html
 
@@ -72,6 +81,7 @@ def write(
     Parameters
     ----------
     result : Comparison, Diagnosis, Recording, Propagation or PhaseDiagram
+        What to report on.
     target : str or path
         A folder, made if it is not there; or, if it ends in ``.html``, ``.md``, ``.json`` or
         ``.csv``, the file to write, whose folder must be there. Files of the same names are
@@ -97,6 +107,15 @@ def write(
         If it is no result of the lab.
     OSError
         If a file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastinit import lab
+    >>> diagram = lab.phase_diagram("relu", points=5, measured=False)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in lab.report.write(diagram, folder)]
+    ['index.html', 'results.csv']
     """
     path, format = _target(Path(target), format)
     with language(lang):
@@ -119,7 +138,9 @@ def check_target(target: str | Path, format: str | None = None, lang: str = "en"
     Parameters
     ----------
     target : str or path
+        As for :func:`write`.
     format : {"html", "md", "json", "csv"}, optional
+        As for :func:`write`.
     lang : {"en", "pt", "es"}, default "en"
         As for :func:`write`.
 
@@ -127,6 +148,15 @@ def check_target(target: str | Path, format: str | None = None, lang: str = "en"
     ------
     ArgumentError
         If it cannot.
+
+    Examples
+    --------
+    >>> from fastinit import lab
+    >>> try:
+    ...     lab.report.check_target("report.html", format="csv")
+    ... except ValueError as error:
+    ...     print(error)
+    the format is csv, and the file is called 'report.html'
     """
     path, format = _target(Path(target), format)
     with language(lang):  # refuses one that there is not
