@@ -106,7 +106,7 @@ def test_dieharders_report_is_read():
 
 
 def test_the_pages_table_is_the_recorded_one():
-    page = (ROOT / "docs" / "guarantees.md").read_text()
+    page = (ROOT / "docs" / "quality.md").read_text()
     recorded = program.load(program.RESULTS)
     assert verdict.markdown(recorded, RESULTS["draws"]) in page
     assert verdict.faults(recorded) == []

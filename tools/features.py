@@ -69,7 +69,9 @@ OURS = {
     "torch.patch": "existing PyTorch code, drawn by fastinit",
     "torch.materialize": "a PyTorch model, each parameter drawn once and keyed by its name",
     "torch.check": "what is wrong with a PyTorch model's parameters",
+    "torch.shard_": "a rank's part of a tensor that no rank has",
     "jax.make_array": "each shard made where it lives",
+    "jax.initialize": "a whole tree, each shard made where it lives",
 }
 
 

@@ -80,7 +80,7 @@ def _shown(p: float, group: str) -> str:
 
 
 def markdown(rows: list[Row], draws: int) -> str:
-    """Return the table of docs/guarantees.md."""
+    """Return the table of docs/quality.md."""
     lines = [f"| {' | '.join(cells)} |" for cells in (HEADER, ("---",) * len(HEADER), *table(rows))]
     number = sum(len(row.p) for row in rows if not row.control)
     said = "fail" if faults(rows) else "pass"
