@@ -286,6 +286,7 @@ def main() -> None:
     rows = [contest for contest in contests() if only.search(contest.name)]
     measured, checks = run(rows, options.elements, options.rounds)
     checks += other_checks(only, options.elements)
+    missing.update(LIBRARIES[library] for library in absent())
     print_checks(checks)
     results = {
         "elements": options.elements,
@@ -296,9 +297,6 @@ def main() -> None:
         "rows": measured,
         "checks": checks,
     }
-    missing.update(LIBRARIES[library] for library in absent())
-    if missing:
-        print(f"\nleft out, not there: {', '.join(sorted(missing))}")
     for file in [options.json, RESULTS if options.record else None]:
         if file is not None:
             file.write_text(json.dumps(results, indent=1) + "\n")

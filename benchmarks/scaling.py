@@ -232,9 +232,8 @@ def hosts(results: Results) -> str:
     shapes, columns = describe(MODEL).shapes, {}
     for name, figures in results.items():
         columns[name] = measured_host(figures)
-        columns[f"{CORES} such cores, {BANDWIDTH / 1e9:.0f} GB/s (assumed)"] = larger(
-            figures, CORES, BANDWIDTH
-        )
+        host = f"{CORES} cores as of {name}, {BANDWIDTH / 1e9:.0f} GB/s (assumed)"
+        columns[host] = larger(figures, CORES, BANDWIDTH)
     lines = [
         f"| hosts | bytes a host | messages | {' | '.join(columns)} |",
         "|---" * (3 + len(columns)) + "|",
@@ -282,6 +281,8 @@ def main() -> None:
     if options.measure:
         results[options.measure] = measured(options.rounds)
         options.json.write_text(json.dumps(results, indent=1) + "\n")
+    if not results:
+        parser.error(f"{options.json} holds no machine; --measure NAME records this one")
     shapes = describe(options.model).shapes
     terms = "".join(f"{term:>8}" for term in ("start", "tensors", "draw", "copy", "sum, s"))
     print(f"{'':22}{'hosts':>7}{'GB each':>9}{terms}")

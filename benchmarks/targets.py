@@ -100,3 +100,5 @@ def print_checks(checks: Iterable[dict[str, Any]]) -> None:
     for row in checks:
         verdict = "met" if row["met"] else "MISSED"
         print(f"{row['what']:46}{row['target']:15}{row['figure']:9.2f}{verdict:>9}")
+    if missing:
+        print(f"\nleft out, not there: {', '.join(sorted(missing))}")

@@ -41,7 +41,6 @@ from targets import (
     checks_of,
     faster,
     measure,
-    missing,
     print_checks,
     within,
 )
@@ -353,8 +352,6 @@ def main() -> None:
             rows.append(row)
             checks += checks_of_job(job, row)
     print_checks(checks)
-    if missing:
-        print(f"\nleft out, not there: {', '.join(sorted(missing))}")
     results = {
         "rows": rows,
         "checks": checks,

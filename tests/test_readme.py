@@ -101,21 +101,3 @@ def test_the_benchmark_runs(tmp_path):
     figures = {row["what"]: row["figure"] for row in results["checks"]}
     assert figures["float32 uniform / NumPy"] > 0
     assert "float32 uniform" in [row["row"] for row in results["rows"]]
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        "README.md",
-        "CONTRIBUTING.md",
-        "docs/embedding.md",
-        "docs/stream.md",
-        "docs/quality.md",
-        "docs/reproducibility.md",
-        "docs/performance.md",
-        "benchmarks/README.md",
-    ],
-)
-def test_links_between_pages_lead_somewhere(page):
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text()):
-        assert (ROOT / page).parent.joinpath(target).exists(), target

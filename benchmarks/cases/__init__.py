@@ -16,7 +16,8 @@ import importlib.util
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,8 +31,7 @@ Run = Callable[[], Any]
 Maker = Callable[..., Run]
 
 CONTESTANTS = ("fastinit", "NumPy", "PyTorch", "JAX", "Keras")
-BENCHMARKS = Path(__file__).parent.parent
-TREE = BENCHMARKS.parent
+TREE = Path(__file__).parents[2]
 
 
 class Case(NamedTuple):
@@ -52,25 +52,23 @@ class Case(NamedTuple):
             raise NotImplementedError(f"{contestant}: {error}") from error
 
 
-def table(cases: list[Case]) -> dict[str, Case]:
+def case(name: str, makers: Mapping[str, Maker], *first: Any, random: bool = False) -> Case:
+    """Return a row of makers that take these arguments before the size."""
+    return Case(name, {who: partial(make, *first) for who, make in makers.items()}, random)
+
+
+def table(cases: Iterable[Case]) -> dict[str, Case]:
     return {case.name: case for case in cases}
 
 
 def one_thread() -> None:
     """Let everybody that listens use one thread; PyTorch is told where it is loaded."""
+    from threadpoolctl import threadpool_limits
+
     os.environ |= {"NPROC": "1", "JAX_PLATFORMS": "cpu"}  # read by JAX when it is loaded
     os.environ.setdefault("KERAS_BACKEND", "jax" if importlib.util.find_spec("jax") else "torch")
     fastinit.set_num_threads(1)
-    blas_threads(1)
-
-
-def blas_threads(count: int) -> None:
-    """Let NumPy's matrix products use so many threads, where threadpoolctl is installed."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError:
-        return
-    threadpool_limits(count, "blas")
+    threadpool_limits(1, "blas")  # of NumPy's matrix products
 
 
 def empty(shape: Any, dtype: Any = np.float32) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cases import Case, Run, empty, jax_call, normal, table, torch
+from cases import Run, case, empty, jax_call, normal, table, torch
 
 SIZES = [8, 512]
 UNITS = 256
@@ -333,11 +333,6 @@ BACKWARD = {
     "JAX": jax_backward,
 }
 
-
-def cases(makers: dict[str, Callable[[str, int], Run]]) -> dict[str, Case]:
-    return table(
-        [Case(name, {who: partial(make, name) for who, make in makers.items()}) for name in TWINS]
-    )
-
-
-CASES, GRADIENTS = cases(FORWARD), cases(BACKWARD)
+CASES, GRADIENTS = (
+    table(case(name, makers, name) for name in TWINS) for makers in (FORWARD, BACKWARD)
+)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import fastinit
-from cases import Case, Maker, Run, table, torch
+from cases import Case, Maker, Run, case, table, torch
 
 SIZES = [32, 512]
 GENERATOR = np.random.Generator(np.random.SFC64(0))  # NumPy's fastest
@@ -296,12 +296,12 @@ def keras(name: str, units: int) -> Run:
     return run
 
 
-def case(name: str, row: Row) -> Case:
+def case_of(name: str, row: Row) -> Case:
     makers: dict[str, Maker] = {"fastinit": ours, "NumPy": numpy}
     makers |= {"PyTorch": pytorch} if row.torch else {}
     makers |= {"JAX": jax} if row.jax else {}
     makers |= {"Keras": keras} if row.keras else {}
-    return Case(name, {who: partial(make, name) for who, make in makers.items()}, row.random)
+    return case(name, makers, name, random=row.random)
 
 
 # ---------------------------------------------------------------- LSUV
@@ -346,7 +346,7 @@ def numpy_lsuv(units: int) -> Run:
 
 CASES = table(
     [
-        *(case(name, row) for name, row in ROWS.items()),
-        Case("lsuv", {"fastinit": lsuv, "NumPy": numpy_lsuv}, random=True),
+        *(case_of(name, row) for name, row in ROWS.items()),
+        case("lsuv", {"fastinit": lsuv, "NumPy": numpy_lsuv}, random=True),
     ]
 )

@@ -6,28 +6,14 @@ files in memory are there, as from the second use on a machine.
 
 from __future__ import annotations
 
-IMPORTS = {
-    "fastinit": "import fastinit",
-    "NumPy": "import numpy",
-    "PyTorch": "import torch",
-    "JAX": "import jax",
-    "Keras": "import keras",
-}
+from cases import use_this_tree
 
-COLD_START = {
-    "fastinit": "import fastinit\nfastinit.he_normal(SHAPE)",
-    "NumPy": """
-import numpy
-w = numpy.random.default_rng().standard_normal(SHAPE, numpy.float32)
-w *= numpy.float32((2 / SHAPE[0]) ** 0.5)
-""",
-    "PyTorch": "import torch\ntorch.nn.init.kaiming_normal_(torch.empty(SHAPE))",
-    "JAX": """
-import jax
-jax.nn.initializers.he_normal()(jax.random.key(0), SHAPE).block_until_ready()
-""",
-    "Keras": "import keras\nkeras.ops.convert_to_numpy(keras.initializers.HeNormal()(SHAPE))",
-}
+use_this_tree()
+
+from fastinit.bench.calls import CODE as COLD_START  # noqa: E402, F401  # with a {shape}
+from fastinit.bench.fills import PACKAGES  # noqa: E402
+
+IMPORTS = {library: f"import {package}" for library, package in PACKAGES.items()}
 
 FIRST_KERNEL = {
     "fastinit": """
@@ -84,8 +70,7 @@ loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 model.compile(keras.optimizers.Adam(1e-3), loss)
 model.fit(x, y, epochs=1, verbose=0)
 """,
-}
-NUMPY_STEP = """
+    "NumPy": """
 import numpy as np
 x, y, rows = np.ones((64, 20), np.float32), np.arange(64) % 2, np.arange(32)
 g = np.random.default_rng(0)
@@ -103,9 +88,7 @@ for t, part in enumerate((slice(0, 32), slice(32, 64)), 1):
         m[i] += 0.1 * (d - m[i])
         v[i] += 0.001 * (d * d - v[i])
         p[i] -= 1e-3 * m[i] / (1 - 0.9**t) / (np.sqrt(v[i] / (1 - 0.999**t)) + 1e-7)
-"""
-FIRST_FIT["NumPy"] = NUMPY_STEP
+""",
+}
 
-PACKAGES = {"fastinit": "fastinit", "NumPy": "numpy", "PyTorch": "torch"}
-PACKAGES |= {"JAX": "jax", "Keras": "keras"}
 SHAPES = [(64, 20), (4096, 4096)]

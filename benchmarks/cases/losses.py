@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from cases import Case, Run, empty, jax_call, normal, table, torch
+from cases import Run, case, empty, jax_call, normal, table, torch
 
 SIZES = [32, 4096]
 UNITS = 16
@@ -154,6 +153,4 @@ def jax(name: str, rows: int) -> Run:
 
 
 MAKERS = {"fastinit": ours, "NumPy": numpy, "PyTorch": pytorch, "JAX": jax}
-CASES = table(
-    [Case(name, {who: partial(make, name) for who, make in MAKERS.items()}) for name in LOSSES]
-)
+CASES = table(case(name, MAKERS, name) for name in LOSSES)

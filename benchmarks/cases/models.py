@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import fastinit
-from cases import Case, Run, table, torch
+from cases import Run, case, table, torch
 
 SIZES = [2, 12]
 Shapes = dict[str, tuple[int, ...]]
@@ -210,41 +210,20 @@ def theirs_for_jax() -> Any:
     return jax.nn.initializers
 
 
-def case(name: str, makers: dict[str, Any]) -> Case:
-    return Case(name, makers, random=True)
-
-
+IN_TORCH = {"NumPy": partial(numpy_of, torch_model), "PyTorch": plain_torch}
+IN_KERAS = {"fastinit": ours_in_keras, "NumPy": numpy_of_keras, "Keras": plain_keras}
+IN_JAX = {
+    "fastinit": partial(jax_module, ours_for_jax),
+    "NumPy": partial(numpy, large_kernels),
+    "JAX": partial(jax_module, theirs_for_jax),
+}
 CASES = table(
     [
-        case("small tree", {who: partial(make, SMALL) for who, make in TREE.items()}),
-        case("large tree", {who: partial(make, LARGE) for who, make in TREE.items()}),
-        case(
-            "PyTorch, materialize",
-            {
-                "fastinit": materialize,
-                "NumPy": partial(numpy_of, torch_model),
-                "PyTorch": plain_torch,
-            },
-        ),
-        case(
-            "PyTorch, patch",
-            {
-                "fastinit": patch,
-                "NumPy": partial(numpy_of, torch_model),
-                "PyTorch": plain_torch,
-            },
-        ),
-        case(
-            "Keras model",
-            {"fastinit": ours_in_keras, "NumPy": numpy_of_keras, "Keras": plain_keras},
-        ),
-        case(
-            "JAX kernels",
-            {
-                "fastinit": partial(jax_module, ours_for_jax),
-                "NumPy": partial(numpy, large_kernels),
-                "JAX": partial(jax_module, theirs_for_jax),
-            },
-        ),
+        case("small tree", TREE, SMALL, random=True),
+        case("large tree", TREE, LARGE, random=True),
+        case("PyTorch, materialize", {"fastinit": materialize, **IN_TORCH}, random=True),
+        case("PyTorch, patch", {"fastinit": patch, **IN_TORCH}, random=True),
+        case("Keras model", IN_KERAS, random=True),
+        case("JAX kernels", IN_JAX, random=True),
     ]
 )

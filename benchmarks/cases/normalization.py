@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cases import Case, Run, empty, jax_call, normal, table, torch
+from cases import Run, case, empty, jax_call, normal, table, torch
 
 SIZES = [32, 1024]
 UNITS, MOMENTUM, EPSILON = 256, 0.99, 1e-3
@@ -228,17 +228,12 @@ INFERENCE = {
     "JAX": jax_inference,
 }
 
-
-def case(name: str, kind: str, makers: Any) -> Case:
-    return Case(name, {who: partial(make, kind) for who, make in makers.items()})
-
-
 CASES = table(
     [
-        case("batch_norm", "batch", FORWARD),
-        case("batch_norm_backward", "batch", BACKWARD),
-        case("batch_norm_inference", "batch", INFERENCE),
-        case("layer_norm", "layer", FORWARD),
-        case("layer_norm_backward", "layer", BACKWARD),
+        case("batch_norm", FORWARD, "batch"),
+        case("batch_norm_backward", BACKWARD, "batch"),
+        case("batch_norm_inference", INFERENCE, "batch"),
+        case("layer_norm", FORWARD, "layer"),
+        case("layer_norm_backward", BACKWARD, "layer"),
     ]
 )

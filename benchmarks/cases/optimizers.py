@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cases import Case, Run, empty, normal, table, torch
+from cases import Run, case, empty, normal, table, torch
 
 SIZES = [2**10, 2**18]
 RATE, MOMENTUM, RHO, BETA_1, BETA_2, EPSILON, DECAY = 1e-3, 0.9, 0.99, 0.9, 0.999, 1e-7, 1e-2
@@ -230,6 +230,4 @@ def jax(name: str, size: int) -> Run:
 
 
 MAKERS = {"fastinit": ours, "NumPy": numpy, "PyTorch": pytorch, "JAX": jax}
-CASES = table(
-    [Case(name, {who: partial(make, name) for who, make in MAKERS.items()}) for name in OPTIMIZERS]
-)
+CASES = table(case(name, MAKERS, name) for name in OPTIMIZERS)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from cases import Case, Run, empty, jax_call, normal, table, torch
+from cases import Run, case, empty, jax_call, normal, table, torch
 
 SIZES = [(4, 8, 16, 16), (32, 64, 64, 64)]
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
@@ -319,12 +319,7 @@ BACKWARD = {
     "JAX": jax_backward,
 }
 
-
-def case(name: str, kind: str, makers: Any) -> Case:
-    return Case(name, {who: partial(make, kind) for who, make in makers.items()})
-
-
 CASES = table(
-    [case(kind, kind, FORWARD) for kind in GATES]
-    + [case(f"{kind}_backward", kind, BACKWARD) for kind in GATES]
+    [case(kind, FORWARD, kind) for kind in GATES]
+    + [case(f"{kind}_backward", BACKWARD, kind) for kind in GATES]
 )

@@ -1,4 +1,4 @@
-"""What asv runs: each module a suite, thin over the table of the same name in `cases`."""
+"""What asv runs, thin over the tables of `cases`."""
 
 import sys
 from pathlib import Path

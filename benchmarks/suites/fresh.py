@@ -54,7 +54,7 @@ class ColdStart(Fresh):
         super().setup(contestant, shape)
 
     def code(self, contestant, shape):
-        return self.codes[contestant].replace("SHAPE", str(shape))
+        return self.codes[contestant].format(shape=shape)
 
     def timeraw_weights(self, shape, contestant):
         return self.code(contestant, shape)

@@ -30,7 +30,6 @@ class Suite(ABC):
     repeat = (2, 10, 2.0)  # samples: at least, at most, and seconds
     warmup_time = 0.0
     version = "1"
-    names: tuple[str, ...] = ("size",)
 
     @property
     @abstractmethod

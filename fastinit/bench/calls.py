@@ -29,12 +29,6 @@ def small(shape: tuple[int, int]) -> Fills:
     -------
     dict
         Library -> call.
-
-    Examples
-    --------
-    >>> from fastinit.bench.calls import small
-    >>> small((64, 20))["fastinit"]().shape
-    (64, 20)
     """
     generator, std = np.random.default_rng(0), np.float32(math.sqrt(2 / shape[0]))
     calls: Fills = {
@@ -75,14 +69,6 @@ def orthogonal(shape: tuple[int, int]) -> Fills:
     -------
     dict
         Library -> call, which returns the matrix.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from fastinit.bench.calls import orthogonal
-    >>> q = orthogonal((20, 10))["NumPy"]()
-    >>> bool(np.allclose(q.T @ q, np.eye(10), atol=1e-6))
-    True
     """
     generator = np.random.default_rng(0)
 
@@ -135,12 +121,6 @@ def fresh(shape: tuple[int, int], count: int) -> Fills:
     -------
     dict
         Library -> call, which waits for the process.
-
-    Examples
-    --------
-    >>> from fastinit.bench.calls import fresh
-    >>> fresh((8, 8), 1)["fastinit"]()
-    ''
     """
     return {
         library: partial(process, code.format(shape=shape), count)

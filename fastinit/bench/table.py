@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from fastinit.bench.fills import PACKAGES
 from fastinit.bench.results import Results, Row, Spread
 
 __all__ = ["BUSY", "UNITS", "busy", "machine", "missing", "render", "short", "size", "summary"]
@@ -68,7 +70,7 @@ def render(found: Results) -> RenderableType:
     return Group(*parts)
 
 
-def machine(about: Mapping[str, object]) -> list[str]:
+def machine(about: Mapping[str, Any]) -> list[str]:
     """Return what the figures come from: the machine, and the libraries.
 
     Parameters
@@ -81,15 +83,13 @@ def machine(about: Mapping[str, object]) -> list[str]:
     list of str
     """
     threads = f"{about['threads']} thread{'s' * (about['threads'] != 1)}"
-    versions = about["versions"]
-    assert isinstance(versions, Mapping)
     return [
         f"{about['processor']}; {about['backend']} backend, {threads}",
-        ", ".join(f"{library} {version}" for library, version in versions.items()),
+        ", ".join(f"{library} {version}" for library, version in about["versions"].items()),
     ]
 
 
-def missing(about: Mapping[str, object]) -> list[str]:
+def missing(about: Mapping[str, Any]) -> list[str]:
     """Return a sentence on the libraries that are not installed, if any.
 
     Parameters
@@ -101,14 +101,11 @@ def missing(about: Mapping[str, object]) -> list[str]:
     -------
     list of str
     """
-    from fastinit.bench.fills import PACKAGES
-
-    absent = about["absent"]
-    assert isinstance(absent, Mapping)
-    if not absent:
+    if not about["absent"]:
         return []
-    packages = " ".join(PACKAGES[library] for library in absent)
-    return [f"Left out, since not installed: {', '.join(absent)} (pip install {packages})."]
+    packages = " ".join(PACKAGES[library] for library in about["absent"])
+    names = ", ".join(about["absent"])
+    return [f"Left out, since not installed: {names} (pip install {packages})."]
 
 
 def summary(found: Results) -> list[str]:

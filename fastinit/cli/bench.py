@@ -45,7 +45,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "bench",
         help="measure fastinit on this machine, beside NumPy and the frameworks installed",
         description="Measure fastinit on this machine, in turns with NumPy, PyTorch, JAX and\n"
-        "Keras, those that are installed, and with writing to memory. It takes two minutes.",
+        "Keras, those that are installed, and with writing to memory: two minutes.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

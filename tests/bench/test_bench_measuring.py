@@ -141,6 +141,11 @@ def test_small_calls_draw_he_normal():
             assert np.std(np.asarray(made)) == pytest.approx((2 / fan) ** 0.5, rel=0.05)
 
 
+def test_fresh_processes_draw():
+    assert calls.fresh((8, 8), 1)["fastinit"]() == ""
+    assert calls.fresh((8, 8), 1)["NumPy"]() == ""
+
+
 CPUINFO = """\
 processor	: 0
 model name	: Intel(R) Core(TM) i7-8550U CPU @ 1.80GHz
