@@ -116,6 +116,13 @@ def test_options_reach_compare(monkeypatch):
     assert set(seen) == parameters
 
 
+@pytest.mark.parametrize("command", ["", *sorted(cli.COMMANDS)])
+def test_help_fits_a_terminal(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(*command.split(), "--help") == 0
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
+
+
 def test_help_states_the_defaults(capsys):
     assert run("compare", "--help") == 0
     text = " ".join(capsys.readouterr().out.split())

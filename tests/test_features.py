@@ -58,7 +58,7 @@ def test_every_name_of_the_catalogue_is_in_the_tables():
 @pytest.mark.parametrize("name", [f.name for f in features.SHARED] + list(features.OURS))
 def test_every_name_exists(name):
     first, *rest = name.split(".")
-    if first in ("torch", "keras", "jax"):
+    if first in ("torch", "keras", "jax", "dask"):
         require(first)
     assert attrgetter(name)(fastinit) is not None or rest
 

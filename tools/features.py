@@ -59,6 +59,7 @@ OURS = {
     "permutation": "random permutations, element by element",
     "bits": "the stream's words",
     "initialize": "a tree of named arrays in one pass",
+    "diff": "how far training has moved each parameter, from its seed",
     "Mixed": "initializers by patterns of names",
     "gain": "of any activation, by quadrature",
     "meanfield": "edge of chaos, variance and correlation maps",
@@ -72,6 +73,9 @@ OURS = {
     "torch.shard_": "a rank's part of a tensor that no rank has",
     "jax.make_array": "each shard made where it lives",
     "jax.initialize": "a whole tree, each shard made where it lives",
+    "dask.array": "a lazy array, whose chunks make no difference",
+    "checkpoints.write": "initial weights streamed to files from a description, larger than memory",
+    "checkpoints.verify": "made again from the seed and compared, bit for bit",
 }
 
 
