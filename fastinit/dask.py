@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fastinit.errors import ArgumentError
 from fastinit.fans import Shape, as_shape
 from fastinit.initializers import Initializer
 from fastinit.keys import Key, Seed
@@ -69,7 +70,7 @@ def array(
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If an argument does not fit; before anything is computed.
+        If an argument does not fit, or a chunk's size is nan; before anything is computed.
     ValueError
         If the chunks do not add up to the shape, from Dask.
 
@@ -87,11 +88,15 @@ def array(
     row = find(np.float32 if dtype is None else dtype, (*FLOATS, *COMPLEX))
     tensor = _Tensor(get(init), as_shape(shape), make_key(seed), row.array)
     empty = tensor[(slice(0, 0),) * tensor.ndim]
-    name = f"fastinit-{tokenize(tensor, chunks)}"
-    from_array: Any = da.from_array  # untyped
-    lazy: da.Array = from_array(
-        tensor, chunks, name, asarray=False, fancy=False, meta=empty, inline_array=True
+    dask: Any = da.core  # untyped
+    # In figures, since what "auto" means may change between two calls.
+    sizes = dask.normalize_chunks(chunks, tensor.shape, dtype=row.array)
+    name = f"fastinit-{tokenize(tensor, sizes)}"
+    lazy: da.Array = dask.from_array(
+        tensor, sizes, name, asarray=False, fancy=False, meta=empty, inline_array=True
     )
+    if lazy.shape != tensor.shape:
+        raise ArgumentError(f"the sizes of chunks must be known, got {chunks!r}")
     return lazy
 
 
@@ -112,4 +117,5 @@ class _Tensor:
         return self.initializer(self.shape, seed=self.key, dtype=self.dtype, index=index)
 
     def __dask_tokenize__(self) -> Any:
-        return type(self).__name__, self.initializer, self.shape, self.key.value, self.dtype.name
+        rule = tokenize(type(self.initializer), vars(self.initializer))
+        return type(self).__name__, rule, self.shape, self.key.value, self.dtype.name

@@ -19,7 +19,7 @@ import fastinit
 from fastinit.errors import ArgumentError, ArgumentTypeError, UnknownNameError
 from tests.frameworks import require
 
-require("dask")
+dask = require("dask")
 
 import fastinit.dask  # noqa: E402 - once Dask is known to be there
 
@@ -118,6 +118,33 @@ def test_names_say_what_the_array_is():
     assert printed.stdout.strip() == name  # in another process too
 
 
+def test_functions_of_one_name_are_told_apart():
+    def constant(value):
+        return lambda shape, *, seed, dtype: np.full(shape, value, dtype)
+
+    class Constant(fastinit.Initializer):
+        def __init__(self, value):
+            object.__setattr__(self, "value", value)
+
+        def distribution(self, shape):
+            return fastinit.get("constant", value=self.value).distribution(shape)
+
+    for kind in constant, Constant:
+        arrays = [fastinit.dask.array(kind(value), (4, 4), 2, 0) for value in (1, 2, 1)]
+        assert arrays[0].name != arrays[1].name
+        assert sum(array.sum() for array in arrays).compute(scheduler="sync") == 64
+    assert arrays[0].name == arrays[2].name
+
+
+def test_chunks_that_dask_chooses_are_told_apart_by_their_sizes():
+    with dask.config.set({"array.chunk-size": "2kiB"}):
+        small = fastinit.dask.array("he_normal", (100, 60), seed=0)
+    large = fastinit.dask.array("he_normal", (100, 60), seed=0)
+    assert small.chunks != large.chunks
+    assert (small == large).all().compute(scheduler="sync")
+    assert fastinit.dask.array("he_normal", (100, 60), ((100,), (60,)), seed=0).name == large.name
+
+
 def test_a_graph_holds_no_arrays_and_a_slice_makes_its_chunks_alone(monkeypatch):
     lazy = fastinit.dask.array("he_normal", (10**6, 10**6), 1000, 0)
     assert lazy.npartitions == 10**6
@@ -149,6 +176,7 @@ def test_a_graph_holds_no_arrays_and_a_slice_makes_its_chunks_alone(monkeypatch)
         ({"init": "orthogonal", "shape": (8,), "chunks": 4}, ArgumentError, "two axes"),
         ({"chunks": (4, 4, 4)}, ValueError, "Chunks and shape"),
         ({"chunks": ((4, 3), 6)}, ValueError, "add up"),
+        ({"chunks": ((np.nan, np.nan), 6)}, ArgumentError, "must be known"),
     ],
 )
 def test_errors_come_before_anything_is_computed(given, error, words):

@@ -302,7 +302,7 @@ def describe(
             _check_name(name)
             tensor = Tensor(
                 as_shape(shape),
-                row or _row(own),
+                _row(own, row),
                 read.rule(name, above, rule, layout, len(shape)),
             )
             _check(tensor)
@@ -321,7 +321,10 @@ def _check_name(name: str) -> None:
         raise ArgumentError("no tensor can have this name in a safetensors file")
 
 
-def _row(dtype: Any) -> DType:
+def _row(dtype: Any, wanted: DType | None) -> DType:
+    """Return the dtype to draw: the one wanted, for any floating one, or a tensor's own."""
+    if wanted is not None and str(dtype).lower().startswith(("f", "bf")):
+        return wanted
     try:
         return find(dtype, FLOATS)
     except TypeError:  # NumPy's own, of a name that it does not know, too
@@ -480,9 +483,10 @@ def _from_checkpoint(checkpoint: Checkpoint) -> _Read:
     if any(seed != seeds[0] for seed in seeds):
         raise ArgumentError(f"the files of {str(checkpoint.path)!r} have several seeds: {seeds}")
     tensors: dict[str, tuple[Sequence[int], Any, InitializerLike | None]] = {}
+    read = {words: get(words) for words in set(rules.values())}  # few, of many tensors
     for name, place in checkpoint.items():
         dtype = place.code if place.dtype is None else place.dtype.name
-        tensors[name] = place.shape, dtype, get(rules[name]) if name in rules else None
+        tensors[name] = place.shape, dtype, read[rules[name]] if name in rules else None
     layouts = {FORMATS.get(format) for format in formats} | {e["layout"] for e in own}
     layouts.discard(None)
     return _Read(

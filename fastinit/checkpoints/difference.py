@@ -63,7 +63,8 @@ class Change:
     relative : float
         :math:`\lVert b - a\rVert / \lVert a\rVert`; inf where all began at zero.
     cosine : float
-        :math:`a \cdot b / (\lVert a\rVert \lVert b\rVert)`; nan where one of them is zero.
+        :math:`a \cdot b / (\lVert a\rVert \lVert b\rVert)`; nan where one of them is zero or
+        infinite.
     largest : float
         The largest change of an element.
     unchanged : float
@@ -101,7 +102,7 @@ class Difference(Mapping[str, Change]):
     total : Change
         Of all tensors as one vector.
     skipped : list of str
-        Tensors that hold no floating-point numbers.
+        Tensors that are not of float64, float32, float16 or bfloat16.
 
     Examples
     --------
@@ -400,8 +401,16 @@ def _dot(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(np.einsum("i,i", a, b))  # no BLAS, whose sums depend on the number of threads
 
 
+def _total(column: Sums) -> float:
+    try:
+        return math.fsum(column)
+    except (OverflowError, ValueError):  # infinite, or infinities of both signs
+        with np.errstate(all="ignore"):
+            return float(column.sum())
+
+
 def _change(name: str, shape: tuple[int, ...], initializer: str, rows: Sums) -> Change:
-    count, aa, bb, ab, dd, _, same = (math.fsum(column) for column in rows.T)
+    count, aa, bb, ab, dd, _, same = map(_total, rows.T)
     largest = float(rows[:, SUMS.index("largest")].max(initial=0.0))
     product = math.sqrt(aa) * math.sqrt(bb)
     return Change(
@@ -411,8 +420,8 @@ def _change(name: str, shape: tuple[int, ...], initializer: str, rows: Sums) -> 
         initial=math.sqrt(aa / max(count, 1)),
         final=math.sqrt(bb / max(count, 1)),
         change=math.sqrt(dd / max(count, 1)),
-        relative=math.sqrt(dd / aa) if aa else (math.inf if dd else 0.0),
-        cosine=min(max(ab / product, -1.0), 1.0) if product else math.nan,
+        relative=math.sqrt(dd / aa) if aa else (math.inf * dd if dd else 0.0),
+        cosine=min(max(ab / product, -1.0), 1.0) if 0 < product < math.inf else math.nan,
         largest=largest,
         unchanged=same / count if count else 1.0,
     )

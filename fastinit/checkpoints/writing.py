@@ -46,6 +46,7 @@ from fastinit.checkpoints.description import (
 )
 from fastinit.checkpoints.files import INDEX_SUFFIX, PathLike, header_bytes, open_checkpoint
 from fastinit.errors import ArgumentError, ArgumentTypeError, FastinitError
+from fastinit.initializers import Initializer
 from fastinit.keys import Key, Seed, key_bits
 from fastinit.recipes import Recipe
 from fastinit.registry import InitializerLike, get
@@ -182,7 +183,7 @@ def as_bytes(size: int | str) -> int:
     >>> as_bytes("5GB"), as_bytes("1.5 KiB")
     (5000000000, 1536)
     """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(size))
+    found = re.fullmatch(r"\s*(\d{1,18}(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(size))
     unit = UNITS.get(found[2].upper()) if found else None
     made = int(float(found[1]) * unit) if found and unit else 0
     if made < 1:
@@ -253,7 +254,7 @@ class _Job:
     ) -> None:
         self.description, self.seed = description, seed
         self.folder, self.stem = folder, stem
-        self.rules = {name: _in_words(name, tensor) for name, tensor in description.items()}
+        self.rules = _in_words(description)
         self.laws = {name: tensor.law for name, tensor in description.items()}
         self.keys = {name: key_bits(seed, name) for name in description}
         parts = _parts(description, limit)
@@ -301,27 +302,38 @@ class _Job:
         """Return the files of an earlier write, the index first."""
         return [self.index] * self.index.exists() + self._named("", "")
 
+    def made(self) -> bool:
+        """Say whether every file is there, by its final name or not."""
+        return all(
+            self.part(shard).exists() or (self.folder / shard.name).exists()
+            for shard in self.shards
+        )
+
     def parts_there(self) -> list[Path]:
         """Return the files of a write that is not finished."""
         return self._named(r"\.", r"\.part")
 
     def _named(self, before: str, after: str) -> list[Path]:
-        shards = before + re.escape(self.stem) + r"(-\d{5}-of-\d{5})?\.safetensors" + after
+        shards = before + re.escape(self.stem) + r"(-\d{5,}-of-\d{5,})?\.safetensors" + after
         return sorted(file for file in self.folder.glob("*") if re.fullmatch(shards, file.name))
 
 
-def _in_words(name: str, tensor: Tensor) -> str:
-    """Return a rule as a file states it."""
-    words = repr(tensor.initializer)
-    try:
-        if get(words) == tensor.initializer:
-            return words
-    except FastinitError:
-        pass
-    raise ArgumentTypeError(
-        f"{name!r}: a file can only state a rule that fastinit.get understands, which {words} is "
-        "not: give it a name with fastinit.register"
-    )
+def _in_words(description: Description) -> dict[str, str]:
+    """Return the rules as a file states them; few are different, and to read one takes its time."""
+    rules: dict[str, str] = {}
+    read: dict[str, Initializer | None] = {}
+    for name, tensor in description.items():
+        words = rules[name] = repr(tensor.initializer)
+        if words not in read:
+            read[words] = None
+            with suppress(FastinitError):
+                read[words] = get(words)
+        if read[words] != tensor.initializer:
+            raise ArgumentTypeError(
+                f"{name!r}: a file can only state a rule that fastinit.get understands, which "
+                f"{words} is not: give it a name with fastinit.register"
+            )
+    return rules
 
 
 def _parts(description: Description, limit: int | None) -> list[dict[str, Tensor]]:
@@ -343,7 +355,8 @@ def _parts(description: Description, limit: int | None) -> list[dict[str, Tensor
 class _Journal:
     """What is finished, in a file: a line for the job, one a piece, one before the files' renaming.
 
-    A piece's line is ``[file, piece, [CRC-32 of each of its segments]]``.
+    A piece's line is ``[file, piece, [CRC-32 of each of its segments]]``. One more says that the
+    files which are there may be replaced.
     """
 
     def __init__(self, stream: IO[bytes], done: dict[tuple[int, int], list[int]]) -> None:
@@ -360,11 +373,10 @@ class _Journal:
 def _journal(job: _Job, force: bool) -> Iterator[_Journal]:
     """Open the journal of a job, if nobody else has; it goes away when all is done."""
     path = job.folder / f".{job.stem}.fastinit-write"
-    known = path.exists()
-    if job.there() and not (known or force):
-        raise ArgumentError(
-            f"{str(job.there()[0])!r} is there already; --force (force=True) replaces it"
-        )
+    there = job.there()
+    known, replacing = path.exists(), force
+    if there and not (known or replacing):
+        raise _there(there)
     useless: list[Path] = []
     with ExitStack() as stack:
         stack.callback(_remove, useless)
@@ -378,10 +390,14 @@ def _journal(job: _Job, force: bool) -> Iterator[_Journal]:
             for line in lines:
                 with suppress(ValueError, TypeError):  # the last one may be cut off
                     match json.loads(line):
+                        case "replacing":
+                            replacing = True
                         case "renaming":
-                            journal.renaming = True
+                            journal.renaming = job.made()
                         case [int(shard), int(piece), list(crcs)]:
                             journal.done[shard, piece] = crcs
+            if there and not (replacing or journal.renaming):
+                raise _there(there)
             stream.write(b"\n")  # after a line that was cut off
         else:
             if known and head and not force:
@@ -394,11 +410,17 @@ def _journal(job: _Job, force: bool) -> Iterator[_Journal]:
                 file.unlink()
             stream.truncate(0)
             stream.write(own + b"\n")
+        if there and force:
+            journal.note("replacing")
         try:
             yield journal
         finally:
             if journal.renamed or not journal.done:
                 useless += [path, *job.parts_there()]
+
+
+def _there(files: list[Path]) -> ArgumentError:
+    return ArgumentError(f"{str(files[0])!r} is there already; --force (force=True) replaces it")
 
 
 def _remove(files: list[Path]) -> None:

@@ -21,7 +21,7 @@ EXAMPLES = """\
 examples:
   fastinit diagnose network.safetensors --data digits
   fastinit diagnose models.py:Net --data mine.csv --target species
-  fastinit diagnose package.models:build --input-shape 3,32,32 --layers 'blocks.0.*'
+  fastinit diagnose package.models:build --input-shape 3,32,32 --layers 'stem.*'
 
 The exit code is 0 whatever the verdict, and 2 for a mistake in the arguments.
 """
@@ -37,7 +37,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "diagnose",
         help="say what is wrong with a network's weights, and which initializer puts it right",
-        description="Say what is wrong with a network's weights, layer by layer, and try which "
+        description="Say what is wrong with a network's weights, layer by layer, and try which\n"
         "initializer puts it right. The network: of fastinit.nn, PyTorch or Keras.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

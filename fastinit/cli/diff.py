@@ -75,5 +75,5 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     print(found.table(width), end="")
     for name in found.skipped:
-        print(f"not compared, since it holds no floating-point numbers: {name}")
+        print(f"not compared, since it is of another dtype: {name}")
     return 0

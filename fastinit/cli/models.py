@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,12 +87,9 @@ def _recipe(texts: Sequence[str]) -> dict[str, str]:
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
     if text.endswith(".json"):
-        try:
-            document = json.loads(Path(text).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ArgumentError(f"cannot read {text!r}: {error.strerror}") from error
-        except ValueError as error:
-            raise ArgumentError(f"{text!r} is no JSON: {error}") from None
+        from fastinit.checkpoints.files import read_json
+
+        document = read_json(Path(text))
         if not isinstance(document, dict):
             raise ArgumentError(f"{text!r}: a recipe is an object of patterns and initializers")
         yield from document.items()

@@ -40,8 +40,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "propagate",
         help="show what theory says of signals and gradients in a deep network, and measure them",
-        description="Show what mean-field theory says of signals and gradients in a deep network, "
-        "layer by layer, and random networks measured beside it.",
+        description="Show what mean-field theory says of signals and gradients in a deep\n"
+        "network, layer by layer, and random networks measured beside it.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,  # what is not given keeps the function's default

@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "report",
         help="draw what a file holds: a recorded training, or the runs of a comparison",
-        description="Draw what a file holds: a training that fastinit.lab.Recorder recorded, or "
+        description="Draw what a file holds: a training that fastinit.lab.Recorder recorded, or\n"
         "the runs that fastinit compare --runs keeps, also while it is being written.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

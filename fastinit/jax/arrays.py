@@ -9,10 +9,10 @@ from warnings import warn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 from numpy.typing import NDArray
 
-from fastinit.errors import ArgumentError
+from fastinit.errors import ArgumentError, ArgumentTypeError
 from fastinit.jax.draws import Draw, key_of
 from fastinit.jax.programs import compiled
 from fastinit.keys import Key
@@ -42,7 +42,8 @@ def as_dtype(dtype: Any) -> np.dtype[Any]:
 def is_key(value: Any) -> bool:
     """Say whether a value is a key of JAX, of the new style or the old."""
     return isinstance(value, jax.Array) and (
-        jnp.issubdtype(value.dtype, jax.dtypes.prng_key) or value.dtype == np.uint32
+        jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+        or (value.dtype == np.uint32 and value.ndim > 0)
     )
 
 
@@ -79,8 +80,10 @@ def concrete(sharding: Any) -> Any:
         spec = sharding
     elif isinstance(sharding, NamedSharding) and not isinstance(sharding.mesh, Mesh):
         spec = sharding.spec
-    else:
+    elif sharding is None or isinstance(sharding, Sharding):
         return sharding
+    else:
+        raise ArgumentTypeError(f"expected a Sharding or a PartitionSpec, got {sharding!r:.80}")
     mesh = jax.sharding.get_mesh()
     if mesh.empty:
         raise ArgumentError(f"{spec} names axes of a mesh, and there is none: use jax.set_mesh")

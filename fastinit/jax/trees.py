@@ -108,8 +108,12 @@ def initialize(
                 sharding.shard_shape(what.shape)
         except FastinitError as error:
             raise type(error)(f"{name!r}: {error}") from None
-        except (ValueError, IndexError) as error:  # JAX's, of a sharding that does not fit
+        except ValueError as error:  # JAX's, of a sharding that does not fit
             raise ArgumentError(f"{name!r}: {error}") from None
+        except IndexError:
+            raise ArgumentError(
+                f"{name!r}: the shape {what.shape} has fewer axes than {sharding}"
+            ) from None
         plans.append((what, Key(key), sharding))
     return jax.tree.unflatten(tree, [make(*plan) for plan in plans])
 

@@ -8,9 +8,10 @@ the whole tensor, and every initializer can make the elements of such an index b
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Iterable, Sequence
-from itertools import product
+from itertools import accumulate, product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -147,11 +148,31 @@ def _here_and_there(runs: Iterable[range]) -> Iterable[tuple[slice, slice]]:
 
 def _order(distributed: Any) -> list[int] | None:
     """Return in which order mesh axes cut the tensor, where that is not from left to right."""
-    spec = distributed._spec
+    spec, placements = distributed._spec, distributed.placements
+    if any(map(_is_strided, placements)):
+        if getattr(spec, "use_strided_shard_as_shard_order", True) is False:
+            return None
+        return _order_of_strided(tuple(distributed.device_mesh.shape), placements)
     entries = getattr(spec, "shard_order", None)
-    if not entries or getattr(spec, "use_strided_shard_as_shard_order", False):
-        return None
-    return [axis for entry in entries for axis in entry.mesh_dims]
+    return [axis for entry in entries for axis in entry.mesh_dims] if entries else None
+
+
+def _order_of_strided(mesh: Sequence[int], placements: Sequence[Any]) -> list[int] | None:
+    """Return the order in which FSDP2 has cut; None where the placements are those of no order.
+
+    The factor of a strided placement is the number of pieces that the cuts before it have made.
+    """
+    orders: dict[int, list[int]] = {}
+    for i in reversed(range(len(mesh))):
+        if not placements[i].is_replicate():
+            order = orders.setdefault(placements[i].dim, [])
+            pieces = accumulate((mesh[axis] for axis in order), operator.mul, initial=1)
+            factor = getattr(placements[i], "split_factor", 1)
+            at = next((at for at, made in enumerate(pieces) if made == factor), None)
+            if at is None:
+                return None
+            order.insert(at, i)
+    return [axis for order in orders.values() for axis in order]
 
 
 def held(
@@ -172,7 +193,8 @@ def held(
     placements : sequence of torch.distributed.tensor.Placement
         One an axis of the mesh.
     order : sequence of int, optional
-        The mesh's axes in the order in which they cut the tensor; by default from left to right.
+        The mesh's axes in the order in which they cut the tensor, strided placements as others; by
+        default from left to right.
 
     Returns
     -------
@@ -200,15 +222,20 @@ def held(
             )
     for i in range(len(mesh)) if order is None else order:
         if not placements[i].is_replicate():
-            axis, pieces = placements[i].dim, getattr(placements[i], "split_factor", 1)
-            # Where it is strided, a later axis of the mesh has cut the tensor into pieces before.
+            axis = placements[i].dim
+            pieces = getattr(placements[i], "split_factor", 1) if order is None else 1
+            # Where it is strided, the tensor is taken to be in pieces, each of which is cut.
             before = [_chunk(axes[axis], pieces, piece) for piece in range(pieces)]
             axes[axis] = [run for one in before for run in _chunk(one, mesh[i], place[i])]
     return tuple(tuple(_merged(runs)) for runs in axes)
 
 
 def _is_shard(placement: Any) -> bool:
-    return placement.is_shard() or hasattr(placement, "split_factor")  # FSDP2's own is no Shard
+    return placement.is_shard() or _is_strided(placement)  # FSDP2's own is no Shard
+
+
+def _is_strided(placement: Any) -> bool:
+    return hasattr(placement, "split_factor")
 
 
 def _chunk(runs: list[range], number: int, which: int) -> list[range]:

@@ -225,6 +225,19 @@ def test_nan_does_not_hide():
     assert json.loads(found.to_json())["tensors"][0]["change"] is None
 
 
+def test_infinities_do_not_stop_it():
+    weights = fastinit.initialize({"kernel": (2, 2**17)}, "normal", 0)
+    first, second = weights["kernel"]
+    first[first.argmax()] = second[second.argmin()] = np.inf  # products of both signs
+    change = diff(weights, "normal", 0)["kernel"]
+    assert change.change == change.relative == change.largest == np.inf
+    assert math.isnan(change.cosine)
+    weights["kernel"][:] = np.nan
+    assert math.isnan(diff(weights, "zeros", 0)["kernel"].relative)
+    weights = {"kernel": np.full(2**18, 4e151)}  # the sum of each piece is finite
+    assert diff(weights, "zeros", 0)["kernel"].final == np.inf
+
+
 def test_tables():
     shapes = {"a.very.long.name.of.a.layer.in.a.deep.model." * 3 + "kernel": (40, 30), "b": (5,)}
     weights = fastinit.initialize(shapes, {"b": "zeros", "*": "normal"}, 0)

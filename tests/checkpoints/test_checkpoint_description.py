@@ -278,8 +278,9 @@ def test_a_file_of_someone_else_has_names_and_shapes_alone(tmp_path):
         "kernel": fastinit.get("he_normal", in_axis=1, out_axis=0)
     }
     official.save_file(arrays | {"steps": np.ones(1, np.int64)}, path)
-    with pytest.raises(ArgumentTypeError, match=r"'steps': .*I64"):
-        describe(path, "normal")
+    for dtype in None, "float16":
+        with pytest.raises(ArgumentTypeError, match=r"'steps': .*I64"):
+            describe(path, "normal", dtype=dtype)
     assert list(describe(path, "normal", exclude=["st*"])) == ["bias", "kernel"]
 
 

@@ -209,7 +209,7 @@ def test_what_cannot_be_written(tmp_path):
     for out, words in [("file", "a folder or a file"), ("folder.safetensors", "is a folder")]:
         with pytest.raises(ArgumentError, match=words):
             write(SHAPES, tmp_path / out, RECIPE, 0)
-    for size in "5 gigs", 0, "-1GB", "":
+    for size in "5 gigs", 0, "-1GB", "", "9" * 400:
         with pytest.raises(ArgumentError, match="a size is a number of bytes"):
             write(SHAPES, tmp_path / "x", RECIPE, 0, shard_size=size)
     with pytest.raises(ArgumentError, match="no seed is given"):
@@ -230,7 +230,7 @@ def test_what_cannot_be_written(tmp_path):
 # ---------------------------------------------------------------- what goes wrong on the way
 
 
-def interrupted(out, pieces, error=None):
+def interrupted(out, pieces, error=None, **options):
     """Let so many pieces be written, then fail."""
     real, left = writing._Hand._write_all, iter(range(pieces))
     error = error or OSError(errno.ENOSPC, "No space left")
@@ -243,7 +243,7 @@ def interrupted(out, pieces, error=None):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(writing._Hand, "_write_all", write_all)
         with pytest.raises(type(error)):
-            write(SHAPES, out, RECIPE, 0)
+            write(SHAPES, out, RECIPE, 0, **options)
 
 
 def part_of(folder):
@@ -331,6 +331,31 @@ def test_a_kill_between_the_renamings(renamed, tmp_path, monkeypatch):
     assert not (out / "model.safetensors.index.json").exists()
     write(SHAPES, out, RECIPE, 0, shard_size="64KiB")
     assert content(out) == content(expected)
+
+
+def test_what_was_taken_away_after_a_kill_is_made_again(tmp_path, monkeypatch):
+    expected = write(SHAPES, tmp_path / "expected", RECIPE, 0).read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writing, "_sync", lambda folder: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            write(SHAPES, tmp_path / "out", RECIPE, 0)
+    (tmp_path / "out" / "model.safetensors").unlink()
+    assert write(SHAPES, tmp_path / "out", RECIPE, 0).read_bytes() == expected
+    assert part_of(tmp_path / "out") == ["model.safetensors"]
+
+
+def test_what_came_there_after_a_kill_is_not_replaced_unasked(tmp_path):
+    out = tmp_path / "x.safetensors"
+    with pieces_of(4096):
+        interrupted(out, 5)
+        out.write_text("someone else's")
+        with pytest.raises(ArgumentError, match="is there already; --force"):
+            write(SHAPES, out, RECIPE, 0)
+        assert out.read_text() == "someone else's"
+        interrupted(out, 5, force=True)
+        assert out.read_text() == "someone else's"
+        write(SHAPES, out, RECIPE, 0)  # which has been allowed
+    assert verify(out).ok
 
 
 def test_room_is_looked_for_first(tmp_path, monkeypatch):

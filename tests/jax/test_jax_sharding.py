@@ -129,6 +129,9 @@ def shards():
     array = ours.make_array(SHAPE, meshes[1], ours.he_normal(), key)
     np.testing.assert_array_equal(array, ours.he_normal()(key, SHAPE))
     assert np.isfinite(ours.make_array(SHAPE, meshes[1], "he_normal")).all()
+    for seed in np.uint32(5), jax.numpy.uint32(5), jax.numpy.int32(5):  # numbers are no keys
+        array = ours.make_array(SHAPE, meshes[1], "he_normal", seed)
+        np.testing.assert_array_equal(array, fastinit.he_normal(SHAPE, seed=5))
     for bad, error in [
         (lambda: ours.make_array((7, 24), meshes[0], "he_normal", 0), ValueError),
         (lambda: ours.make_array((8,), meshes[0], "he_normal", 0), fastinit.errors.ArgumentError),
@@ -138,6 +141,7 @@ def shards():
         ),
         (lambda: ours.make_array(SHAPE, meshes[0], "he_normal", 0, "int8"), ValueError),
         (lambda: ours.make_array(SHAPE, meshes[0], "he_normal", -1), ValueError),
+        (lambda: ours.make_array(SHAPE, "x", "he_normal", 0), fastinit.errors.ArgumentTypeError),
     ]:
         try:
             bad()
@@ -386,7 +390,10 @@ def trees():
             "two arrays are called 'a.b'",
         ),
         (lambda: ours.initialize(matrix, "normal", 7, shardings=spec("x")), "use jax.set_mesh"),
-        (lambda: ours.initialize(matrix, "normal", 7, shardings=deep), "'w': "),
+        (
+            lambda: ours.initialize(matrix, "normal", 7, shardings=deep),
+            "'w': the shape (16, 24) has",
+        ),
         (lambda: ours.initialize(matrix, "normal", 7, shardings={"v": rows}), ""),
         (
             lambda: ours.initialize({"w": Leaf((3, 3), "float32")}, "normal", 7, shardings=rows),

@@ -139,6 +139,33 @@ def test_mesh_axes_may_cut_in_another_order(size):
         assert np.array_equal(taken(np.arange(size), runs), expected.numpy())
 
 
+UNEVEN = """
+import torch, torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor.parallel import ColwiseParallel, parallelize_module
+from torch.testing._internal.distributed.fake_pg import FakeStore
+from fastinit.torch import materialize
+
+dist.init_process_group("fake", rank=10, world_size=12, store=FakeStore())  # that talks to nobody
+mesh = init_device_mesh("cpu", (3, 4), mesh_dim_names=("data", "tensor"))
+sizes = 27, 38, 14, 9
+whole = materialize(lambda: torch.nn.Sequential(*(torch.nn.Linear(2, n) for n in sizes)), 0)
+with torch.device("meta"):
+    model = torch.nn.Sequential(*(torch.nn.Linear(2, n) for n in sizes))
+parallelize_module(model, mesh["tensor"], {str(i): ColwiseParallel() for i in range(len(sizes))})
+materialize(fully_shard(model, mesh=mesh["data"]), 0)
+for ours, theirs in zip(model.parameters(), whole.parameters()):
+    rows = theirs.chunk(4)[2:3] or [theirs[:0]]
+    mine = rows[0].chunk(3)[2:3] or [theirs[:0]]
+    assert torch.equal(ours.to_local(), mine[0]), (ours.shape, ours.to_local(), mine)
+"""
+
+
+def test_fsdp_cuts_what_tensor_parallelism_has_cut_unevenly():
+    subprocess.run([sys.executable, "-W", "ignore", "-c", UNEVEN], check=True)
+
+
 def test_what_is_no_part_is_refused():
     with pytest.raises(ArgumentTypeError, match="Partial"):
         sharding.held((4,), (2,), (0,), (Partial(),))
