@@ -111,6 +111,8 @@ class Step:
         finally:
             if state is not None:
                 torch.default_generator.set_state(state)
+        if self.func.namespace == "_c10d_functional":  # communication goes on meanwhile
+            result = _map(result, torch.ops._c10d_functional.wait_tensor)
         for output, value in zip(self.outputs, _flat(result), strict=False):
             output.copy_(value)
 
@@ -591,7 +593,7 @@ def _form(func: Any) -> Form:
         at_once=not (random or makes or resizes)
         and (view or not takes or name in AT_ONCE or torch.Tag.inplace_view in func.tags),
         tensors_only=all("Tensor" in str(one.type) for one in schema.returns),
-        draw=DRAWS.get(func),
+        draw=_unwrapped if name == "_wrap_tensor_autograd" else DRAWS.get(func),
     )
     return form
 
@@ -748,6 +750,12 @@ FUSED: dict[Any, Callable[..., Distribution | None]] = {
 
 
 @lru_cache(maxsize=1024)
+def _unwrapped(recorder: Recorder, tensor: Tensor) -> Tensor | None:
+    """Return what other ranks still have to send as it is: the step that gets it waits for it."""
+    store = recorder.stores.get(storage_of(tensor))
+    return tensor.detach() if store is not None and store.pending else None
+
+
 def _normal(mean: float, std: float) -> Normal:
     return Normal(mean, std)
 

@@ -361,6 +361,31 @@ def by_hand(mesh):
     assert_model(materialize(lambda: reset(sharded), 5), materialize(Net, 5))
 
 
+class Summed(nn.Module):
+    """Sums over all elements, of which one is read at once and the other is not."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.one, self.read = (nn.Parameter(make(rows, 4)) for rows in (1, 7))
+        nn.init.normal_(self.one)
+        nn.init.normal_(self.read)
+        with torch.no_grad():
+            self.one.div_(self.one.norm())
+            total = self.read.abs().sum()
+        if getattr(total, "full_tensor", lambda: total)().item() > 1e-3:
+            self.read.data.mul_(2)
+
+
+def summed(mesh):
+    """Where a rule needs all elements PyTorch's ranks talk, also one that holds none."""
+    ours = materialize(
+        lambda: Summed(lambda *s: empty(s, device_mesh=mesh, placements=[Shard(0)])), 5
+    )
+    whole = materialize(lambda: Summed(torch.empty), 5)
+    assert_part(ours.read, whole.read.detach(), "read")
+    torch.testing.assert_close(ours.one.full_tensor(), whole.one)
+
+
 def training(mesh):
     """A sharded model learns as the whole one does, and `check` says the same of both."""
     model, whole = materialize(on_meta(line(mesh)), 5), materialize(Net, 5)
@@ -409,7 +434,7 @@ def flat(mesh):
     assert torch.equal(mine, everything[first : first + len(mine)])
 
 
-CASES = [fills, rules, patched, refused, seeds, models, by_hand, training, flat]
+CASES = [fills, rules, patched, refused, seeds, models, by_hand, summed, training, flat]
 FEW = [fills, models, flat]  # what depends on how many ranks there are
 SQUARE = [fills, rules, patched, models]  # what differs on a mesh of two axes
 

@@ -30,7 +30,8 @@ from torch.distributed.tensor.placement_types import _StridedShard  # noqa: E402
 from fastinit.torch import init, materialize, sharding  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-LINE = ["fills", "rules", "patched", "refused", "seeds", "models", "by_hand", "training", "flat"]
+LINE = ["fills", "rules", "patched", "refused", "seeds", "models", "by_hand", "summed"]
+LINE += ["training", "flat"]
 FEW, SQUARE = ["fills", "models", "flat"], ["fills", "rules", "patched", "models"]
 HELD = {
     2: [f"{case} 2" for case in LINE],
