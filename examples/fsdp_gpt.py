@@ -153,6 +153,7 @@ def main() -> None:
     if arguments.save:
         dcp.save(get_model_state_dict(model), checkpoint_id=arguments.save)
         say(f"saved in {arguments.save}")
+    dist.barrier()  # none leaves while another's work is under way
     dist.destroy_process_group()
 
 

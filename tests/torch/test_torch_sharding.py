@@ -69,13 +69,17 @@ def test_the_example_saves_on_two_ranks_and_loads_on_three(tmp_path):
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         run = [sys.executable, "-m", "torch.distributed.run", f"--master-port={port}"]
-        result = subprocess.run(
-            [*run, f"--nproc-per-node={ranks}", ROOT / "examples" / "fsdp_gpt.py", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=ONE_THREAD,
-        )
+        for _ in range(2):
+            result = subprocess.run(
+                [*run, f"--nproc-per-node={ranks}", ROOT / "examples" / "fsdp_gpt.py", *arguments],
+                capture_output=True,
+                text=True,
+                check=False,
+                env=ONE_THREAD,
+            )
+            # On a busy machine a thread of gloo, now and then, wants Python when that has ended.
+            if "terminate called without an active exception" not in result.stderr:
+                break
         assert result.returncode == 0, result.stderr
         return dict(line.rsplit(" ", 1) for line in result.stdout.splitlines())
 
