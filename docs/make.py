@@ -240,6 +240,8 @@ if __name__ == "__main__":
         case ["--one", page, file]:
             found = list(run(Path(page))), sorted(path.name for path in Path("images").iterdir())
             Path(file).write_text(json.dumps(found), "utf-8")
+            sys.stdout.flush()
+            os._exit(0)  # a thread of a framework may, now and then, abort a Python that ends
         case wanted:
             failed = []
             for page in pages():

@@ -172,7 +172,7 @@ def run(task: Callable[[int], None], count: int) -> None:
         nonlocal stopped
         stopped = True
 
-    _work(_Party(), work, work, helpers, stop)
+    _work(_Party(work), work, helpers, stop)
 
 
 def run_together(
@@ -214,26 +214,32 @@ def run_together(
         call_off()
         decided.put(None)
 
-    _work(party, lead, follow, wanted - 1, give_up)
+    party.work = follow
+    _work(party, lead, wanted - 1, give_up)
 
 
 class _Party:
-    """The thread that called, number 0, and those that have joined it.
+    """The thread that called, number 0, and those that have joined it to do `work`.
 
     Locks and queues are those written in C: what Ctrl-C interrupts leaves none of them behind.
+
+    The work is let go when nobody joins any more, and by those who did before they say that they
+    are back: never does a thread of ours hold the last reference to what the caller handed over. A
+    tensor of PyTorch that it let go while Python ends would abort the process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, work: Callable[[int], None] | None = None) -> None:
+        self.work = work
         self.joined, self.returned = 1, 0
-        self.open = True
         self.door = threading.Lock()
         self.came_back = SimpleQueue[None]()
         self.errors: list[BaseException] = []
 
-    def join(self, work: Callable[[int], None]) -> None:
-        """Do `work` on the thread that calls, unless it comes too late."""
+    def join(self) -> None:
+        """Do the work on the thread that calls, unless it comes too late."""
         with self.door:
-            if not self.open:
+            work = self.work
+            if work is None:
                 return
             number = self.joined
             self.joined += 1
@@ -241,6 +247,7 @@ class _Party:
             work(number)
         except BaseException as error:
             self.errors.append(error)
+        del work
         with self.door:
             self.returned += 1
         self.came_back.put(None)
@@ -248,7 +255,7 @@ class _Party:
     def close(self) -> None:
         """Let nobody join any more."""
         with self.door:
-            self.open = False
+            self.work = None
 
     def wait(self) -> None:
         """Wait until all that joined have returned."""
@@ -260,11 +267,10 @@ class _Party:
 def _work(
     party: _Party,
     mine: Callable[[int], None],
-    theirs: Callable[[int], None],
     helpers: int,
     give_up: Callable[[], None],
 ) -> None:
-    """Call ``mine(0)`` here and ``theirs(number)`` on as many threads as come, at most `helpers`.
+    """Call ``mine(0)`` here and the party's work on as many threads as come, at most `helpers`.
 
     Returns, or raises the first error, when all that came have returned. Where `mine` raises, or
     Ctrl-C comes before it begins, ``give_up()`` is to make the others return.
@@ -272,7 +278,7 @@ def _work(
     try:
         # Refused when the interpreter shuts down or no thread can be started: then work alone.
         with contextlib.suppress(RuntimeError):
-            _submit(lambda: party.join(theirs), helpers)
+            _submit(party.join, helpers)
         mine(0)
     except BaseException as error:
         party.errors.append(error)
@@ -286,7 +292,10 @@ def _work(
         except BaseException as error:
             party.errors.append(error)
     if party.errors:
-        raise party.errors[0]
+        try:
+            raise party.errors[0]
+        finally:
+            party.errors.clear()  # else the error would hold itself, and all that was handed over
 
 
 def _submit(work: Callable[[], None], count: int) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -499,3 +500,45 @@ def test_the_default_is_what_both_processors_and_quota_grant(processors, quota, 
     monkeypatch.setattr(threads, "_processors", lambda: processors)
     monkeypatch.setattr(threads, "_quota", lambda root: quota)
     assert threads._default_count() == count
+
+
+class Handed:
+    """What a caller hands over."""
+
+
+def handed_over(run):
+    """Return a weak reference to what two tasks had, when they are done."""
+    handed = Handed()
+
+    def task(_, *__):
+        assert handed is not None
+
+    run(task, 2)
+    return weakref.ref(handed)
+
+
+@pytest.mark.parametrize("run", [threads.run, threads.run_together])
+def test_no_thread_keeps_what_was_handed_over(run):
+    # One that lets a tensor of PyTorch go while Python ends aborts the process.
+    fastinit.set_num_threads(2)
+    assert [handed_over(run)() for _ in range(100)] == [None] * 100
+    free = threading.Event()
+    threads._submit(free.wait, threads._started)  # none has time, and so each comes too late
+    try:
+        assert handed_over(run)() is None
+    finally:
+        free.set()
+
+
+def test_an_error_keeps_nothing_either():
+    fastinit.set_num_threads(2)
+    handed = Handed()
+    known = weakref.ref(handed)
+
+    def task(_, handed=handed):
+        raise ValueError(handed)
+
+    with pytest.raises(ValueError, match="Handed"):
+        threads.run(task, 2)
+    del handed, task
+    assert known() is None
