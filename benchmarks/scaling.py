@@ -107,14 +107,14 @@ def bandwidth(rounds: int) -> dict[str, float]:
 def run_rates(rounds: int) -> dict[str, float]:
     """Elements a second on one thread, bfloat16, where a part is runs of so many elements."""
     fastinit.set_num_threads(1)
-    found = {}
-    for length in RUNS:
-        out = np.zeros((2**22 // length, length), np.uint16)
-        draw = partial(
-            fill, out, Normal(0.0, 0.02), 1, length, (8 * length, 1), dtype="bfloat16"
-        )  # the second of eight columns
-        found[str(length)] = out.size / seconds(draw, rounds)
-    return found
+    out = np.zeros(2**22, np.uint16)
+
+    def draw(length: int) -> None:  # the second of eight columns
+        rows = out.reshape(-1, length)
+        fill(rows, Normal(0.0, 0.02), 1, length, (8 * length, 1), dtype="bfloat16")
+
+    times = measure({str(length): partial(draw, length) for length in RUNS}, rounds)
+    return {length: out.size / statistics.median(samples) for length, samples in times.items()}
 
 
 def tensor_overhead(rounds: int) -> float:
