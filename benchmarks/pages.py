@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -103,6 +104,39 @@ def picture(document: Any) -> str:
     return before + opening + words + DARK + rest
 
 
+def sharded(document: Any) -> str:
+    """Return the table of `sharded_torch.py`."""
+    about = document["about"]
+    lines = [
+        f"{about['parameters'] / 1e6:.0f} million parameters, float32; {about['processor']}.\n",
+        "| ranks | fastinit | PyTorch | the whole on every rank |",
+        "|---|---|---|---|",
+    ]
+    for ranks, seconds in document["seconds"].items():
+        ours, *others = (statistics.median(samples) for samples in seconds.values())
+        cells = [f"{took:.2f} s ({took / ours:.1f}x)" for took in others]
+        lines.append(f"| {ranks} | {ours:.2f} s | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def checkpoints(document: Any) -> str:
+    """Return the table of `checkpoints.py`."""
+    steps = ("disk", "cores", "write", "verify", "diff")
+    lines = [
+        f"{document['processor']}, {document['threads']} threads.\n",
+        "| | disk alone | cores alone | `write` | `verify` | `diff` |",
+        "|---" * (1 + len(steps)) + "|",
+    ]
+    for dtype in ("float32", "bfloat16"):
+        found = document[dtype]
+        cells = [f"{dtype}, {found['bytes'] / 1e9:.1f} GB"]
+        for step in steps:
+            peak = f", {found['peak'][step] / 1e6:.0f} MB" if step in found["peak"] else ""
+            cells.append(f"{found['seconds'][step]:.1f} s{peak}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 class Table(NamedTuple):
     """A table of the pages: how it is made, from which files, and what measures it anew."""
 
@@ -131,6 +165,8 @@ TABLES = {
     "scaling_rates": Table(scaling.rates, [scaling.RESULTS]),
     "scaling_hosts": Table(scaling.hosts, [scaling.RESULTS]),
     "scaling_runs": Table(scaling.runs, [scaling.RESULTS]),
+    "sharded": Table(sharded, [ROOT / "benchmarks" / "sharded_torch.json"]),
+    "checkpoints": Table(checkpoints, [ROOT / "benchmarks" / "checkpoints.json"]),
 }
 
 
