@@ -20,7 +20,7 @@ from fastinit.sampling.distributions import as_finite, as_number, as_scale, norm
 from fastinit.sampling.dtypes import COMPLEX, FLOATS, DType, find
 from fastinit.sampling.exact import cosine, product
 from fastinit.sampling.orthogonal import fill_orthogonal
-from fastinit.sampling.regions import contiguous_strides, places_of
+from fastinit.sampling.regions import contiguous_strides, places_of, slice_of
 from fastinit.sampling.selection import thin
 
 __all__ = [
@@ -128,10 +128,6 @@ def _channels(shape: tuple[int, ...], in_axis: int, out_axis: int) -> tuple[int,
             f"an axis of shape {shape} is named twice: in_axis={in_axis}, out_axis={out_axis}"
         )
     return axes
-
-
-def slice_of(places: range) -> slice:
-    return slice(places.start, places.stop, places.step)
 
 
 def _values(places: range) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastinit.errors import ArgumentError, ArgumentIndexError, ArgumentTypeError
 
-__all__ = ["Cut", "Region", "Runs", "cut", "places_of", "region_of", "runs_of"]
+__all__ = ["Cut", "Region", "Runs", "cut", "places_of", "region_of", "runs_of", "slice_of"]
 
 
 class Region(NamedTuple):
@@ -126,6 +126,13 @@ def places_of(shape: tuple[int, ...], index: Any) -> tuple[range | int, ...]:
             )
         places.append(position % size)
     return tuple(places)
+
+
+def slice_of(places: range) -> slice:
+    """Return the slice that selects these positions, downwards too."""
+    if not places:
+        return slice(0, 0)
+    return slice(places.start, places.stop if places.stop >= 0 else None, places.step)
 
 
 def _check_numbers(shape: tuple[int, ...]) -> None:

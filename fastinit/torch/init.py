@@ -44,9 +44,9 @@ from fastinit.registry import InitializerLike, get
 from fastinit.sampling import Normal, TruncatedNormal, Uniform, fill
 from fastinit.sampling.dtypes import FLOATS, DType
 from fastinit.sampling.orthogonal import fill_orthogonal
-from fastinit.sampling.regions import places_of
+from fastinit.sampling.regions import places_of, slice_of
 from fastinit.structured import Dirac, Identity, Orthogonal, Sparse
-from fastinit.torch.sharding import is_distributed, local_of, part_of, slice_of, write_part
+from fastinit.torch.sharding import is_distributed, local_of, part_of, write_part
 from fastinit.torch.tensors import (
     DTYPES,
     Write,

@@ -30,7 +30,6 @@ __all__ = [
     "is_distributed",
     "local_of",
     "part_of",
-    "slice_of",
     "write_part",
     "zero_row",
 ]
@@ -75,13 +74,6 @@ class Part(NamedTuple):
             write_part(array, what, key, write, dtype, self.shape, nothing)
         for here, there in self.boxes:
             write_part(array[(*here, ...)], what, key, write, dtype, self.shape, there)
-
-
-def slice_of(places: range) -> slice:
-    """Return the slice that selects these positions, downwards too."""
-    if not places:
-        return slice(0, 0)
-    return slice(places.start, places.stop if places.stop >= 0 else None, places.step)
 
 
 def write_part(
